@@ -1,0 +1,299 @@
+"""The loops that bring a run from its start to its end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optengine.core.errors import OptEngineError
+from optengine.core.evaluation import Evaluation
+from optengine.core.result import Result, Status
+from optengine.core.solver import StopAsking
+from optengine.engine.control import SearchControl
+from optengine.engine.evaluator import Evaluator
+from optengine.engine.pool import Pool
+from optengine.engine.session import Asked, Session
+
+Floats = NDArray[np.float64]
+
+WAIT_SECONDS = 0.2  # how often a member of a shared run looks at what the others did
+
+
+class Snapshot:
+    """What callbacks see of a running run.
+
+    Attributes:
+        n_evaluations, seconds: spent so far. fun, violation: of the incumbent, in the user's direction.
+        x: the incumbent, decoded when looked at.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self.n_evaluations, self.seconds = session.spent.evaluations, session.clock.seconds
+        self.violation = session.incumbent.violation
+
+    @property
+    def x(self) -> Any:
+        best = self._session.incumbent.x
+        return None if best is None else self._session.space.decode_one(best)
+
+    @property
+    def fun(self) -> float | None:
+        session = self._session
+        if session.incumbent.x is None or session.problem.n_objectives > 1:
+            return None
+        return session.incumbent.f * session.problem.objectives[0].sign
+
+    def result(self) -> Result:
+        """The run so far as a Result with status `stopped`."""
+        return self._session.result(Status.STOPPED)
+
+
+Callback = Callable[[Snapshot], Any]
+
+
+class Driver:
+    """Runs a session to its end.
+
+    Args:
+        session: the run.
+        evaluator: where objectives are evaluated.
+        watchers: callbacks after each batch; one that returns True ends the run with status `stopped`.
+    """
+
+    def __init__(self, session: Session, evaluator: Evaluator, watchers: Sequence[Callback]) -> None:
+        self._session, self._evaluator, self._watchers = session, evaluator, watchers
+        self._unfinished: list[Asked] = []
+        self._current: list[Asked] = []  # handed out and not absorbed: what an interruption must not lose
+
+    def run(self) -> Result:
+        """Run to the end; Ctrl-C gives back the best so far, and errors carry it as `error.result`."""
+        session = self._session
+        if session.journal is not None:
+            self._unfinished = session.journal.resume()
+            if session.journal.ended():
+                return session.journal.stored_result()
+            if session.journal.record.result is not None:
+                session.journal.log.reopen()
+        status, message = Status.STOPPED, "interrupted"
+        try:
+            status, message = self._loop()
+        except KeyboardInterrupt:
+            self._absorb_current()
+            self._evaluator.close(kill=True)
+        except OptEngineError as error:
+            self._rescue(error)
+            raise
+        result = session.result(status, message)
+        if session.journal is not None:
+            session.journal.finish(result)
+        return result
+
+    def _loop(self) -> tuple[Status, str]:
+        session = self._session
+        warm = getattr(session.run, "warm_up", None)
+        if warm is not None:
+            warm()
+        session.clock.start()
+        if session.searches:
+            return self._search()
+        if session.journal is None or not session.journal.record.asks:
+            session.tell_data()
+            if session.setup.x0 is not None and not session.setup.shared:
+                budget = session.remaining()
+                self._unfinished.append(session.hand_out_x0(session.setup.x0[:budget]))
+        try:
+            if session.setup.shared:
+                return self._share()
+            if isinstance(self._evaluator, Pool) and not session.setup.ordered:
+                return self._stream()
+            return self._in_batches()
+        except StopAsking as signal:
+            return Status.CONVERGED, str(signal) or "the solver has nothing more to propose"
+
+    # -- whole batches, in order -------------------------------------------------------------------------------
+
+    def _in_batches(self) -> tuple[Status, str]:
+        session = self._session
+        for asked in self._unfinished:
+            status = self._process(asked)
+            if status is not None:
+                return status, ""
+        while (status := session.reached()) is None:
+            left = session.remaining()
+            asked = session.ask(session.batch if left is None else min(session.batch, left))
+            status = self._process(asked)
+            if status is not None:
+                return status, ""
+        return status, ""
+
+    def _process(self, asked: Asked) -> Status | None:
+        """Evaluate what is open of `asked`, tell the whole; returns why the run must end, if it must."""
+        session, ended = self._session, None
+        self._current.append(asked)
+        still = asked.open
+        rows = asked.X if len(still) == len(asked) else asked.X[still]
+        if len(still):
+            ended = session.reached()
+        for positions, evaluation, reasons in self._evaluator.run(rows) if ended is None else ():
+            session.finished(asked, still[positions], evaluation, reasons)
+            ended = self._ended_by(rows[positions], evaluation)
+            if ended is not None:
+                break
+        self._current.remove(asked)
+        absorbed = session.absorb(asked)
+        if absorbed is not None and len(absorbed[0]) == len(asked):
+            session.tell(asked.X, absorbed[1], asked.ids)
+        if self._watch():
+            return Status.STOPPED
+        return ended
+
+    def _ended_by(self, X: Floats, evaluation: Evaluation) -> Status | None:
+        """Why a batch must not go on after these rows."""
+        session, target = self._session, self._session.setup.limits.target
+        if target is not None:
+            good = evaluation.feasible() & (evaluation.F[:, 0] <= target * session.problem.objectives[0].sign)
+            if session.space.fidelity:
+                good &= session.space.at_target(X)
+            if good.any():
+                return Status.TARGET_REACHED
+        status = session.spent.exhausted(session.setup.limits, session.clock)
+        return None if status is Status.BUDGET_EXHAUSTED and session.spent.cost == 0 else status
+
+    def _watch(self) -> bool:
+        """Call the watchers; True if one wants the run to end."""
+        if not self._watchers:
+            return False
+        snapshot = Snapshot(self._session)
+        return any([watcher(snapshot) is True for watcher in self._watchers])
+
+    # -- as results come in ------------------------------------------------------------------------------------
+
+    def _stream(self) -> tuple[Status, str]:
+        """Keep all workers busy: ask when one is free, tell each result as it comes."""
+        session, pool = self._session, self._evaluator
+        assert isinstance(pool, Pool)
+        table: list[Floats] = []
+        places: list[tuple[Asked, int]] = []
+
+        def launch(asked: Asked) -> None:
+            self._current.append(asked)
+            positions = list(range(len(table), len(table) + len(asked.open)))
+            for position in asked.open:
+                table.append(asked.X[position])
+                places.append((asked, int(position)))
+            pool.submit(positions, table)
+            for position in sorted(asked.done):  # evaluated before the run was killed, not told
+                self._tell_row(asked, position)
+
+        for asked in self._unfinished:
+            launch(asked)
+        status = session.reached()
+        while status is None:
+            free = session.setup.workers - pool.busy
+            left = session.remaining()
+            free = free if left is None else min(free, left - pool.busy)
+            if free > 0:
+                launch(session.ask(free))
+            if not pool.busy:
+                break
+            for positions, evaluation, reasons in pool.collect():
+                for row, position in enumerate(positions):
+                    asked, place = places[int(position)]
+                    text = {place: reasons[int(position)]} if int(position) in reasons else {}
+                    session.finished(asked, np.array([place]), evaluation.take(slice(row, row + 1)), text)
+                    self._tell_row(asked, place)
+                if self._watch():
+                    status = Status.STOPPED
+            status = status or session.reached()
+        pool.abandon()
+        return status or session.reached() or Status.BUDGET_EXHAUSTED, ""
+
+    def _tell_row(self, asked: Asked, place: int) -> None:
+        """Absorb and tell one row of an ask."""
+        session = self._session
+        single = Asked(asked.ids[place : place + 1], asked.X[place : place + 1], asked.kind)
+        single.whole = (asked.whole[0], asked.whole[1]) if asked.whole is not None else asked.done[place]
+        absorbed = session.absorb(single)
+        assert absorbed is not None
+        session.tell(single.X, absorbed[1], single.ids)
+        if not len(asked.open) and asked in self._current:
+            self._current.remove(asked)
+
+    # -- several processes on one run --------------------------------------------------------------------------
+
+    def _share(self) -> tuple[Status, str]:
+        """Claim numbers, evaluate them, learn what the other members found, until the budget is spent."""
+        session = self._session
+        assert session.journal is not None
+        log = session.journal.shared_log
+        while True:
+            self._learn()
+            status = session.reached()
+            if status is not None:
+                return status, ""
+            budget = session.setup.limits.budget
+            first, count = log.claim(min(session.batch, budget or session.batch), budget or 2**62)
+            if count:
+                asked = session.ask(count, first)
+            else:
+                adopted = log.adopt()
+                if not adopted:
+                    time.sleep(WAIT_SECONDS)
+                    continue
+                asked = self._adopted(adopted)
+            status = self._process(asked)
+            if status is not None and status is not Status.BUDGET_EXHAUSTED:
+                return status, ""
+            log.flush()
+
+    def _adopted(self, adopted: Any) -> Asked:
+        """Points of members that are gone; numbers they claimed but never filled get points of ours."""
+        session, first = self._session, adopted[0]
+        numbers, X = first.numbers, first.X
+        if X is None:
+            X = session.propose(len(numbers))
+        return Asked(np.asarray(numbers), X)
+
+    def _learn(self) -> None:
+        """Take in what other members evaluated since the last look."""
+        session = self._session
+        assert session.journal is not None
+        news = session.journal.shared_log.news()
+        if not len(news.numbers):
+            return
+        evaluation = Evaluation(news.F, news.G, news.failed, news.noise, news.cost, news.seconds)
+        session.enter(news.numbers, news.X, evaluation, news.at)
+        session._count(evaluation)
+        evaluation.ids = np.full(len(evaluation), -1)
+        session.run.tell(news.X, evaluation)
+
+    # -- solvers that search by themselves ---------------------------------------------------------------------
+
+    def _search(self) -> tuple[Status, str]:
+        control = SearchControl(self._session, self._watch)
+        self._session.run.search(control)
+        return control.outcome()
+
+    # -- trouble -----------------------------------------------------------------------------------------------
+
+    def _absorb_current(self) -> None:
+        for asked in self._current:
+            self._session.absorb(asked)
+        self._current.clear()
+
+    def _rescue(self, error: OptEngineError) -> None:
+        """Keep all that was evaluated: in the journal, and on the error as its `result`."""
+        session = self._session
+        rest = getattr(error, "rest", None)  # values of a vectorised batch beside the one that failed
+        if rest is not None and self._current:
+            asked = self._current[-1]
+            session.finished(asked, asked.open[rest[0]], rest[1], {})
+        self._absorb_current()
+        error.result = session.result(Status.FAILED, str(error))  # type: ignore[attr-defined]
+        if session.journal is not None:
+            session.journal.log.flush()

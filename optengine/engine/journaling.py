@@ -1,0 +1,236 @@
+"""The session's side of the journal: writing what happens, and standing up again from what was written."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optengine.core.evaluation import Evaluation
+from optengine.core.result import Result, Status
+
+if TYPE_CHECKING:
+    from optengine.engine.session import Asked, Session
+    from optengine.store import AskRecord, RunRecord, SharedRunLog
+
+Ids = NDArray[np.int64]
+
+SNAPSHOT_SECONDS = 5.0  # runs that can be photographed are, at most so often
+
+
+class Journaling:
+    """Writes one session; `resume` replays what earlier ones wrote."""
+
+    def __init__(self, session: Session) -> None:
+        from optengine.store import Journal
+
+        setup = session.setup
+        self._session = session
+        self._journal = Journal(setup.storage)
+        try:
+            self.log: Any = self._journal.open_run(
+                setup.name or "run", setup.fingerprint(session.batch), setup.seed, shared=setup.shared
+            )
+        except BaseException:
+            self._journal.close()
+            raise
+        self.record: RunRecord = self.log.record
+        self._asks = sum(1 for ask in self.record.asks if ask.member == self.log.member)
+        self._replaying = False
+        self._photographed = 0.0
+
+    @property
+    def shared_log(self) -> SharedRunLog:
+        log: SharedRunLog = self.log
+        return log
+
+    # -- writing -----------------------------------------------------------------------------------------------
+
+    def asked(self, asked: Asked, requested: int | None) -> None:
+        if self._replaying:
+            return
+        self.log.ask(self._asks, asked.kind, requested, int(asked.ids[0]), asked.X, self._session.n_tells)
+        self._asks += 1
+
+    def finished(self, ids: Ids, evaluation: Evaluation, errors: dict[int, str]) -> None:
+        e = evaluation
+        at = self._session.clock.seconds
+        self.log.rows(ids, e.F, e.G, e.failed, e.noise, e.cost, e.seconds, at, errors or None)
+
+    def told(self, numbers: Ids) -> None:
+        if self._replaying:
+            return
+        self.log.tell(self._session.n_tells, numbers)
+        take = getattr(self._session.run, "snapshot", None)
+        if take is not None and time.monotonic() - self._photographed > SNAPSHOT_SECONDS:
+            self.log.snapshot(self._asks, self._session.n_tells + 1, take())
+            self._photographed = time.monotonic()
+
+    def finish(self, result: Result) -> None:
+        """Note the end. The history stays in the rows; what was found is kept as JSON."""
+        limits = self._session.setup.limits.to_dict()
+        self.log.finish(str(result.status), {"result": result.to_dict(history=False), "limits": limits})
+
+    def close(self) -> None:
+        try:
+            self.log.close()
+        finally:
+            self._journal.close()
+
+    # -- standing up again -------------------------------------------------------------------------------------
+
+    def ended(self) -> bool:
+        """Whether the journaled run had ended and these limits do not let it go on."""
+        record, session = self.record, self._session
+        if record.result is None:
+            return False
+        status, limits = record.status, session.setup.limits
+        if status == Status.BUDGET_EXHAUSTED or status == Status.FAILED:
+            stored = record.result["limits"]
+            if limits.budget is not None and limits.budget > len(record.evaluations):
+                return False
+            cost, cap = session.spent.cost, limits.max_cost
+            return not (limits.budget is None and (cap is None or cap > (stored["max_cost"] or 0.0) and cost < cap))
+        if status == Status.TIME_LIMIT:
+            return limits.time_limit is not None and limits.time_limit <= record.seconds
+        if status == Status.TARGET_REACHED:
+            return session.reached() is Status.TARGET_REACHED
+        return status in (Status.CONVERGED, Status.OPTIMAL, Status.INFEASIBLE, Status.UNBOUNDED, Status.UNVERIFIED)
+
+    def stored_result(self) -> Result:
+        """Return the result of a run that had ended, with its history."""
+        assert self.record.result is not None
+        result = Result.from_dict(self.record.result["result"])
+        result.history = self._session.history
+        return result
+
+    def resume(self) -> list[Asked]:
+        """Replay the journal into the session; return what was asked and is not told yet.
+
+        A replayable run repeats its asks and tells, and stands exactly where it stood. Where a repeated ask differs
+        (another version, machine or library), the run starts anew and is told all values as data.
+        """
+        session, record = self._session, self.record
+        if not record.asks:
+            return []
+        session.clock = type(session.clock)(record.seconds)
+        session.next_id = record.next_number
+        self._replaying = True
+        try:
+            if not session.searches and not record.shared and session.setup.solver.replayable:
+                replayed = self._replay()
+                if replayed is not None:
+                    return replayed
+                session.notes.append(
+                    "the journaled candidates could not be repeated bit for bit, so the solver went on from their values"
+                )
+            elif not session.searches:
+                session.notes.append("resumed from journaled values; the solver's own state was not repeated")
+            return self._retell()
+        finally:
+            self._replaying = False
+
+    def _replay(self) -> list[Asked] | None:
+        """Repeat asks and tells in their order; None if an ask comes out differently."""
+        session, record = self._session, self.record
+        first_ask, first_tell = self._restore()
+        asked: dict[int, Asked] = {}
+        open_asks: list[Asked] = []
+        queue = [a for a in record.asks if a.member == 0]
+        rows = {int(number): i for i, number in enumerate(record.evaluations.numbers)}
+        for tell in range(len(record.tells) + 1):
+            while queue and queue[0].after <= tell:
+                stored = queue.pop(0)
+                repeat = stored.ask >= first_ask
+                if repeat and stored.kind == "ask" and not self._same(session.propose(stored.requested), stored):
+                    return None
+                if repeat and stored.kind == "x0":
+                    session.repaired(session.setup.x0 if session.setup.x0 is not None else stored.X)
+                restored = self._rebuild(stored, rows)
+                open_asks.append(restored)
+                asked |= dict.fromkeys(restored.ids.tolist(), restored)
+            if tell < len(record.tells):
+                numbers = record.tells[tell]
+                if tell >= first_tell:
+                    X, evaluation = self._told(numbers, asked, rows)
+                    session.run.tell(X, evaluation)
+                session.n_tells += 1
+        told = set(np.concatenate(record.tells).tolist()) if record.tells else set()
+        self._enter_all(asked, told)
+        untold = [np.array([i for i, n in enumerate(a.ids.tolist()) if n not in told], dtype=np.int64) for a in open_asks]
+        return [a.only(positions) for a, positions in zip(open_asks, untold, strict=True) if len(positions)]
+
+    def _restore(self) -> tuple[int, int]:
+        """Bring the run to its last snapshot, if it takes any; return the first ask and tell to repeat."""
+        session, snapshot = self._session, self.record.snapshot
+        if snapshot is None or not hasattr(session.run, "restore"):
+            session.tell_data()
+            return 0, 0
+        session.run.restore(snapshot.data)
+        return snapshot.after_ask, snapshot.after_tell
+
+    def _same(self, X: NDArray[np.float64], stored: AskRecord) -> bool:
+        return X.shape == stored.X.shape and X.tobytes() == np.ascontiguousarray(stored.X).tobytes()
+
+    def _rebuild(self, stored: AskRecord, rows: dict[int, int]) -> Asked:
+        """An ask as it stood: its points, and the evaluations that had finished."""
+        from optengine.engine.session import Asked
+
+        asked = Asked(np.arange(stored.first, stored.first + stored.count), np.array(stored.X), stored.kind)
+        for position, number in enumerate(asked.ids.tolist()):
+            if number in rows:
+                at = float(self.record.evaluations.at[rows[number]])
+                asked.done[position] = (self._row(np.array([rows[number]])), at)
+        return asked
+
+    def _row(self, index: Ids) -> Evaluation:
+        r = self.record.evaluations
+        noise = None if r.noise is None else r.noise[index]
+        cost = None if r.cost is None else r.cost[index]
+        return Evaluation(r.F[index], r.G[index], r.failed[index], noise, cost, r.seconds[index])
+
+    def _told(
+        self, numbers: Ids, asked: dict[int, Asked], rows: dict[int, int]
+    ) -> tuple[NDArray[np.float64], Evaluation]:
+        evaluation = self._row(np.array([rows[int(number)] for number in numbers]))
+        groups = [asked[int(number)] for number in numbers]
+        X = np.array([g.X[int(n) - int(g.ids[0])] for g, n in zip(groups, numbers, strict=True)])
+        evaluation.ids = np.array([-1 if g.kind == "x0" else n for g, n in zip(groups, numbers, strict=True)])
+        return X, evaluation
+
+    def _enter_all(self, asked: dict[int, Asked], told: set[int]) -> None:
+        """Enter told rows into history and incumbent; rows of unfinished batches follow when these are complete."""
+        session, record = self._session, self.record
+        numbers = record.evaluations.numbers
+        whole = np.array([int(n) in told for n in numbers], dtype=bool)
+        self._enter(np.flatnonzero(whole))
+        session._count(self._row(np.flatnonzero(~whole)))
+
+    def _enter(self, index: Ids) -> None:
+        if not len(index):
+            return
+        session, record = self._session, self.record
+        evaluation = self._row(index)
+        session.enter(record.evaluations.numbers[index], record.points()[index], evaluation, record.evaluations.at[index])
+        session._count(evaluation)
+
+    def _retell(self) -> list[Asked]:
+        """Start anew and tell every value as data; open points stay open."""
+        session, record = self._session, self.record
+        session._start_run()
+        self._enter(np.arange(len(record.evaluations)))
+        if session.searches:
+            return []
+        session.tell_data()
+        if len(record.evaluations):
+            evaluation = self._row(np.arange(len(record.evaluations)))
+            evaluation.ids = np.full(len(evaluation), -1)
+            session.run.tell(record.points(), evaluation)
+        session.n_tells = len(record.tells)
+        if record.shared:
+            return []  # members adopt open points through the journal
+        rows = {int(number): i for i, number in enumerate(record.evaluations.numbers)}
+        opened = [self._rebuild(stored, rows) for stored in record.asks if stored.kind != "search"]
+        return [asked.only(asked.open) for asked in opened if len(asked.open)]

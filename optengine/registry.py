@@ -1,0 +1,118 @@
+"""The solvers by name, as text: nothing loads before it is asked for.
+
+A third-party package adds its own through the entry-point group `optengine.solvers`; the scan happens on the first
+look-up of a name that is not ours.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from optengine.core.errors import OptEngineError, OptionError, SolverNotSuitable, did_you_mean
+
+if TYPE_CHECKING:
+    from optengine.core.problem import Problem
+
+SOLVERS: dict[str, str] = {
+    "cem": "optengine.solvers.cem:CEM",
+    "random": "optengine.solvers.random_search:RandomSearch",
+    "sobol": "optengine.solvers.sobol:Sobol",
+}
+
+ENTRY_POINTS = "optengine.solvers"
+
+
+def names() -> list[str]:
+    """Return the names of all solvers, those of installed third-party packages included."""
+    return sorted({*SOLVERS, *_plugins()})
+
+
+def load(name: str) -> type[Any]:
+    """Return the class of solver `name`.
+
+    Raises:
+        OptionError: there is no such solver; the nearest name is suggested.
+    """
+    if name in SOLVERS:
+        module, _, attribute = SOLVERS[name].partition(":")
+        return getattr(importlib.import_module(module), attribute)  # type: ignore[no-any-return]
+    plugins = _plugins()
+    if name not in plugins:
+        known = sorted({*SOLVERS, *plugins})
+        raise OptionError(f"solver must be 'auto' or one of {known}, got {name!r}{did_you_mean(name, known)}")
+    try:
+        return plugins[name].load()  # type: ignore[no-any-return]
+    except Exception as error:  # a plugin may raise anything while it is imported
+        raise OptionError(f"solver {name!r} comes from {plugins[name].value!r}, which does not load: {error}") from error
+
+
+def make(name: str, options: dict[str, Any] | None = None) -> Any:
+    """Return solver `name` with `options` as its fields.
+
+    Raises:
+        OptionError: an unknown solver or option, or a value outside its range.
+    """
+    solver, given = load(name), dict(options or {})
+    known = [f.name for f in dataclasses.fields(solver) if f.init]
+    for option in given:
+        if option not in known:
+            raise OptionError(f"{name} has no option {option!r}, only {known}{did_you_mean(option, known)}")
+    return solver(**given)
+
+
+def name_of(solver: Any) -> str:
+    """Return the registry name of a solver instance, or its class name."""
+    home = f"{type(solver).__module__}:{type(solver).__qualname__}"
+    for name, place in SOLVERS.items():
+        module, _, attribute = place.partition(":")
+        if attribute == type(solver).__qualname__ and home.startswith(module):
+            return name
+    for name, plugin in _plugins().items():
+        if plugin.value == home:
+            return name
+    return type(solver).__name__
+
+
+def suitable(problem: Problem) -> Iterator[tuple[str, str | None]]:
+    """Yield each solver's name with the reason why it refuses `problem`, or None where it does not."""
+    for name in names():
+        try:
+            yield name, load(name)().refuses(problem)
+        except OptEngineError as error:
+            yield name, str(error)
+
+
+def check_suitable(solver: Any, problem: Problem) -> None:
+    """Raise `SolverNotSuitable`, with the solvers that would do, if `solver` refuses `problem`."""
+    reason = solver.refuses(problem)
+    if reason is not None:
+        others = [name for name, refusal in suitable(problem) if refusal is None]
+        hint = f"; these would do: {', '.join(others)}" if others else ""
+        raise SolverNotSuitable(f"solver {name_of(solver)!r} cannot solve {problem.name!r}: {reason}{hint}")
+
+
+def choose(problem: Problem, budget: int | None, workers: int) -> tuple[str, str]:
+    """Return the solver that `auto` takes and the rule that chose it.
+
+    The first rule that fits wins (w workers, d free columns):
+
+    1. budget < 4 d, or w > budget / 5: nothing can be learnt in so few steps -> `sobol` (`random` under known
+       constraints, where low-discrepancy points would be moved by the repair).
+    2. otherwise -> `cem`, which treats every kind of variable.
+    """
+    d = int((problem.space.lower < problem.space.upper).sum())
+    if budget is not None and (budget < 4 * d or workers > budget / 5):
+        short = f"budget {budget} < 4 x {d} columns" if budget < 4 * d else f"{workers} workers share budget {budget}"
+        if problem.space.constrained:
+            return "random", f"rule 1: {short}, known constraints"
+        return "sobol", f"rule 1: {short}"
+    return "cem", f"rule 2: every kind of variable, {d} free columns"
+
+
+def _plugins() -> dict[str, Any]:
+    from importlib.metadata import entry_points
+
+    return {point.name: point for point in entry_points(group=ENTRY_POINTS) if point.name not in SOLVERS}

@@ -1,0 +1,50 @@
+"""Compile every kernel ahead of time, so that no first run waits for it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+
+def warmup(report: Callable[[str, float], None] | None = None) -> float:
+    """Run each solver once on small problems of every kind; compiled code stays in Numba's cache.
+
+    Args:
+        report: called with each solver's name and the seconds it took.
+
+    Returns:
+        Seconds in all.
+    """
+    from optengine import registry
+    from optengine.core.problem import Problem
+    from optengine.core.space import (
+        Binary,
+        Categorical,
+        Integer,
+        Permutation,
+        Real,
+        Row,
+        Simplex,
+        Space,
+        Subset,
+    )
+    from optengine.engine import solve
+
+    mixed = Space(
+        a=Real(0, 1, shape=3), k=Integer(0, 9), c=Categorical("u v w".split()), b=Binary(shape=4),
+        p=Permutation(5), s=Subset(6, size=3), m=Simplex(3), rows=[Row({"a": 1.0}, upper=2.0)],
+    )  # fmt: skip
+    spaces = [mixed, Space([(0.0, 1.0)] * 3), Space(Permutation(6)), Space(Real(0, 1, shape=3), rows=[Row([1, 1, 1], upper=2)])]
+    began = time.perf_counter()
+    for name in registry.names():
+        start = time.perf_counter()
+        for space in spaces:
+            problem = Problem(lambda X: np.asarray(X).sum(axis=1), space, call="encoded", vectorized=True)
+            solver = registry.make(name)
+            if solver.refuses(problem) is None:
+                solve(problem, solver=solver, budget=300, seed=0)
+        if report is not None:
+            report(name, time.perf_counter() - start)
+    return time.perf_counter() - began

@@ -1,0 +1,31 @@
+"""Problem classes with structure, the readers of their files, and adapters to other libraries' problems.
+
+A new family adds one line to each of the two tables; nothing loads before it is asked for.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from optengine.problems.adapters import (
+        from_botorch as from_botorch,
+        from_ioh as from_ioh,
+        from_pymoo as from_pymoo,
+    )
+    from optengine.problems.formats import FORMATS as FORMATS, read as read, read_all as read_all
+    from optengine.problems.qap import QAP as QAP
+    from optengine.problems.tsp import TSP as TSP
+    from optengine.problems.tuning import sklearn_tuning as sklearn_tuning
+else:
+    from optengine.core.lazy import attach
+
+    __getattr__, __dir__, __all__ = attach(
+        __name__,
+        {
+            "optengine.problems.adapters": ["from_botorch", "from_ioh", "from_pymoo"],
+            "optengine.problems.formats": ["FORMATS", "read", "read_all"],
+            "optengine.problems.qap": ["QAP"],
+            "optengine.problems.tsp": ["TSP"],
+            "optengine.problems.tuning": ["sklearn_tuning"],
+        },
+    )
+    del attach
