@@ -46,7 +46,9 @@ def load(name: str) -> type[Any]:
     try:
         return plugins[name].load()  # type: ignore[no-any-return]
     except Exception as error:  # a plugin may raise anything while it is imported
-        raise OptionError(f"solver {name!r} comes from {plugins[name].value!r}, which does not load: {error}") from error
+        raise OptionError(
+            f"solver {name!r} is {plugins[name].value!r}, which does not load: {error}"
+        ) from error
 
 
 def make(name: str, options: dict[str, Any] | None = None) -> Any:
@@ -105,7 +107,11 @@ def choose(problem: Problem, budget: int | None, workers: int) -> tuple[str, str
     """
     d = int((problem.space.lower < problem.space.upper).sum())
     if budget is not None and (budget < 4 * d or workers > budget / 5):
-        short = f"budget {budget} < 4 x {d} columns" if budget < 4 * d else f"{workers} workers share budget {budget}"
+        short = (
+            f"budget {budget} < 4 x {d} columns"
+            if budget < 4 * d
+            else f"{workers} workers share budget {budget}"
+        )
         if problem.space.constrained:
             return "random", f"rule 1: {short}, known constraints"
         return "sobol", f"rule 1: {short}"

@@ -33,10 +33,11 @@ def warmup(report: Callable[[str, float], None] | None = None) -> float:
     from optengine.engine import solve
 
     mixed = Space(
-        a=Real(0, 1, shape=3), k=Integer(0, 9), c=Categorical("u v w".split()), b=Binary(shape=4),
+        a=Real(0, 1, shape=3), k=Integer(0, 9), c=Categorical(["u", "v", "w"]), b=Binary(shape=4),
         p=Permutation(5), s=Subset(6, size=3), m=Simplex(3), rows=[Row({"a": 1.0}, upper=2.0)],
     )  # fmt: skip
-    spaces = [mixed, Space([(0.0, 1.0)] * 3), Space(Permutation(6)), Space(Real(0, 1, shape=3), rows=[Row([1, 1, 1], upper=2)])]
+    limited = Space(Real(0, 1, shape=3), rows=[Row([1, 1, 1], upper=2)])
+    spaces = [mixed, limited, Space([(0.0, 1.0)] * 3), Space(Permutation(6))]
     began = time.perf_counter()
     for name in registry.names():
         start = time.perf_counter()

@@ -27,7 +27,9 @@ def settle_call(function: Callable[..., Any], space: Space, call: str, vectorize
             return "array"
         raise ProblemError(f"call must be 'array' for a space without names, got {call!r}")
     if call == "array":
-        raise ProblemError("call='array' needs a space made from bounds or of one variable, got named variables")
+        raise ProblemError(
+            "call='array' needs a space made from bounds or of one variable, got named variables"
+        )
     if call != "auto":
         return call
     return _inspect(function, space)
@@ -41,7 +43,9 @@ def _inspect(function: Callable[..., Any], space: Space) -> str:
     accepts_all = any(p.kind is p.VAR_KEYWORD for p in parameters)
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     by_keyword = {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
-    required = [p for p in parameters if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    required = [
+        p for p in parameters if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+    ]
     names = set(space.names)
     all_known = all(p.name in names and p.kind is not p.POSITIONAL_ONLY for p in required)
     if all_known and (accepts_all or names <= by_keyword):

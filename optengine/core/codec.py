@@ -32,7 +32,7 @@ SLACK = 1e-9  # relative distance outside a bound that is taken for rounding, no
 
 def decoder(variable: Variable) -> Callable[[Floats], Any]:
     """Return the function from one row's columns (n_columns,) to the user's value."""
-    kind, shape = variable.kind, tuple(variable.shape)  # type: ignore[arg-type]
+    kind, shape = variable.kind, variable.dims
     if kind == SUBSET:
         if shape:
             return lambda c: c.reshape(*shape, variable.columns_each).astype(np.int64)
@@ -56,7 +56,7 @@ def decoder(variable: Variable) -> Callable[[Floats], Any]:
 
 def column(variable: Variable, columns: Floats) -> Any:
     """Return the user's values of a batch, shape (n,) + shape; subsets as 0/1 membership (n, ..., items)."""
-    n, kind, shape = len(columns), variable.kind, tuple(variable.shape)  # type: ignore[arg-type]
+    n, kind, shape = len(columns), variable.kind, variable.dims
     if kind in (SUBSET, PERMUTATION):
         return columns.astype(np.int64).reshape(n, *shape, variable.columns_each)
     if kind == SIMPLEX:
@@ -99,7 +99,7 @@ def encode(variable: Variable, value: Any, name: str) -> Floats:
     Raises:
         SpaceError: the value has the wrong shape, kind or range.
     """
-    kind, shape = variable.kind, tuple(variable.shape)  # type: ignore[arg-type]
+    kind, shape = variable.kind, variable.dims
     if kind in (CATEGORICAL, ORDINAL):
         return _encode_levels(variable, value, name, shape)
     if kind in (PERMUTATION, SUBSET, SIMPLEX):
@@ -132,7 +132,9 @@ def _encode_levels(variable: Variable, value: Any, name: str, shape: tuple[int, 
     if shape:
         values = np.empty(shape, dtype=object)
         try:
-            values[...] = value if isinstance(value, np.ndarray) else np.array(value, dtype=object).reshape(shape)
+            values[...] = (
+                value if isinstance(value, np.ndarray) else np.array(value, dtype=object).reshape(shape)
+            )
         except ValueError:
             raise SpaceError(f"{name} must have shape {shape}, got {value!r}") from None
         items = list(values.ravel())

@@ -92,7 +92,7 @@ class Evaluation:
         F = np.asarray(F, dtype=np.float64)
         F = F[:, None] if F.ndim == 1 else F
         G = np.empty((len(F), 0)) if G is None else np.asarray(G, dtype=np.float64)
-        failed = np.isnan(F).any(axis=1) | np.isnan(G).any(axis=1)
+        failed = np.asarray(np.isnan(F).any(axis=1) | np.isnan(G).any(axis=1))
         return Evaluation(F, G, failed)
 
 

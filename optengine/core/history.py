@@ -25,7 +25,11 @@ class History:
     FIELDS = ("number", "seconds", "X", "F", "G", "failed", "counts", "bound")
 
     def __init__(self, signs: Floats, width: int, n_constraints: int) -> None:
-        self._signs, self._width, self._n_constraints = np.asarray(signs, dtype=np.float64), width, n_constraints
+        self._signs, self._width, self._n_constraints = (
+            np.asarray(signs, dtype=np.float64),
+            width,
+            n_constraints,
+        )
         self._parts: list[tuple[Any, ...]] = []
         self._rows = 0
 
@@ -115,7 +119,9 @@ class History:
         """(n,) best feasible first objective up to each row, NaN before there is one."""
         columns = self._columns
         usable = (self.violation <= 0.0) & columns["counts"]
-        running = np.minimum.accumulate(np.where(usable, columns["F"][:, 0], np.inf)) if self._rows else np.empty(0)
+        running = (
+            np.minimum.accumulate(np.where(usable, columns["F"][:, 0], np.inf)) if self._rows else np.empty(0)
+        )
         return np.asarray(np.where(np.isinf(running), np.nan, running * self._signs[0]))
 
     def state(self) -> dict[str, Any]:

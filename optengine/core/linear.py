@@ -49,7 +49,9 @@ class LinearModel:
         _ordered(lower, upper, ("lower", "upper"))
         _ordered(lb, ub, ("lb", "ub"))
         for name, value in zip(
-            ("c", "A", "lower", "upper", "lb", "ub", "integrality"), (c, A, lower, upper, lb, ub, whole), strict=True
+            ("c", "A", "lower", "upper", "lb", "ub", "integrality"),
+            (c, A, lower, upper, lb, ub, whole),
+            strict=True,
         ):
             if isinstance(value, np.ndarray):
                 value.setflags(write=False)
@@ -92,7 +94,9 @@ def _excess(values: Floats, low: Floats, high: Floats, sizes: Floats) -> Floats:
     """The largest excess over bounds in each row of `values`, relative to bound and terms."""
     if not values.shape[1]:
         return np.zeros(len(values))
-    bound = np.maximum(np.where(np.isfinite(low), np.abs(low), 0.0), np.where(np.isfinite(high), np.abs(high), 0.0))
+    bound = np.maximum(
+        np.where(np.isfinite(low), np.abs(low), 0.0), np.where(np.isfinite(high), np.abs(high), 0.0)
+    )
     gap = np.maximum(np.maximum(low - values, values - high), 0.0)
     return np.asarray((gap / np.maximum(np.maximum(1.0, bound), sizes)).max(axis=1))
 
@@ -134,7 +138,9 @@ def _rows(value: Any, n: int) -> Any:
 def _integrality(value: Any, n: int) -> NDArray[np.bool_]:
     array = np.asarray(value)
     if array.dtype != bool and not np.isin(array, (0, 1)).all():
-        raise ProblemError(f"integrality of a linear model must be True or False for each variable, got {_short(value)}")
+        raise ProblemError(
+            f"integrality of a linear model must be True or False for each variable, got {_short(value)}"
+        )
     if array.shape not in ((), (n,)):
         raise ProblemError(f"integrality of a linear model must be of shape ({n},), got {array.shape}")
     return np.array(np.broadcast_to(array.astype(bool), (n,)))

@@ -19,7 +19,8 @@ Floats = NDArray[np.float64]
 def neighbours(space: Space, X: Floats, rng: Generator, scale: float) -> Floats:
     """Change one active element of each row: a number by a normal step of `scale` in the unit cube (integers and
     levels by at least one), a category to another, a permutation by a swap, a subset by a flip or an exchange, a
-    simplex by moving mass between two shares. O(n * width)."""
+    simplex by moving mass between two shares. O(n * width).
+    """
     Y = np.array(X, dtype=np.float64)
     starts = np.array([block.start for block in space.blocks], dtype=np.int64)
     blocked = np.zeros(space.width, dtype=bool)
@@ -76,7 +77,9 @@ def _step_block(block: Block, x: Floats, rng: Generator, scale: float) -> None:
         can_add = len(outside) > 0 and len(inside) < block.size_high
         can_drop = len(inside) > 0 and len(inside) > block.size_low
         can_swap = len(outside) > 0 and len(inside) > 0
-        options = [move for move, allowed in (("add", can_add), ("drop", can_drop), ("swap", can_swap)) if allowed]
+        options = [
+            move for move, allowed in (("add", can_add), ("drop", can_drop), ("swap", can_swap)) if allowed
+        ]
         move = options[rng.integers(len(options))] if options else ""
         if move in ("drop", "swap"):
             x[rng.choice(inside)] = 0.0

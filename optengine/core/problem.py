@@ -31,7 +31,9 @@ class Objective:
         if not isinstance(self.name, str) or not self.name:
             raise ProblemError(f"name of Objective must be a non-empty string, got {self.name!r}")
         if self.direction not in DIRECTIONS:
-            raise ProblemError(f"direction of {self.name!r} must be 'minimize' or 'maximize', got {self.direction!r}")
+            raise ProblemError(
+                f"direction of {self.name!r} must be 'minimize' or 'maximize', got {self.direction!r}"
+            )
 
     @property
     def sign(self) -> float:
@@ -53,9 +55,13 @@ class Constraint:
         try:
             lower, upper = float(self.lower), float(self.upper)
         except (TypeError, ValueError):
-            raise ProblemError(f"bounds of {self.name!r} must be numbers, got {self.lower!r}, {self.upper!r}") from None
+            raise ProblemError(
+                f"bounds of {self.name!r} must be numbers, got {self.lower!r}, {self.upper!r}"
+            ) from None
         if not lower <= upper or (math.isinf(lower) and math.isinf(upper)):
-            raise ProblemError(f"bounds of {self.name!r} must be lower <= upper, one finite, got {lower} and {upper}")
+            raise ProblemError(
+                f"bounds of {self.name!r} must be lower <= upper, one finite, got {lower} and {upper}"
+            )
         object.__setattr__(self, "lower", lower)
         object.__setattr__(self, "upper", upper)
 
@@ -123,9 +129,10 @@ class Problem:
         self.noisy = bool(noisy)
         self.array = array
         self.cost = cost
-        self.name = name or getattr(function, "__name__", type(self).__name__)
-        self.call = settle_call(function, self.space, "array" if array != "numpy" and call == "auto" else call,
-                                self.vectorized)
+        self.name = str(name or getattr(function, "__name__", type(self).__name__))
+        self.call = settle_call(
+            function, self.space, "array" if array != "numpy" and call == "auto" else call, self.vectorized
+        )
         self.signs = np.array([o.sign for o in self.objectives])
         unnamed = objectives is None
         self._reader = Reader(self.objectives, self.constraints, unnamed, Failed)
@@ -156,7 +163,7 @@ class Problem:
         """Evaluate one row (width,) point-wise: what workers do."""
         if self.vectorized:
             return self.measure_batch(row[None, :])
-        x = row if self.call == "encoded" else self.space.decode_one(row)
+        x: Any = row if self.call == "encoded" else self.space.decode_one(row)
         try:
             returned = self.function(**self._keywords(x)) if self.call == "kwargs" else self.function(x)
         except OptEngineError:
@@ -170,7 +177,7 @@ class Problem:
 
     def measure_batch(self, X: Batch) -> Evaluation:
         """Evaluate a batch through a vectorised function, or row by row."""
-        x = X if self.call == "encoded" else self.space.columns(X)
+        x: Any = X if self.call == "encoded" else self.space.columns(X)
         try:
             if self.array == "cupy":
                 returned = self._on_device(x)
@@ -186,7 +193,10 @@ class Problem:
             ) from error
         evaluation = self._reader.read_batch(returned, len(X))
         if self.cost is not None:
-            known = [float(self.cost(self.space.decode_one(row)) if callable(self.cost) else self.cost) for row in X]
+            known = [
+                float(self.cost(self.space.decode_one(row)) if callable(self.cost) else self.cost)
+                for row in X
+            ]
             evaluation.cost = np.array(known)
         return evaluation
 
@@ -223,7 +233,9 @@ class Problem:
 
     def delta(self, x: Batch, kind: str, moves: NDArray[np.int64]) -> tuple[Batch, Batch]:
         """Return the changes (dF (k, objectives), dG (k, constraints)) that moves (k, 2) make at one row x."""
-        raise ProblemError(f"{type(self).__name__} offers no moves, got kind={kind!r}; solve it without delta")
+        raise ProblemError(
+            f"{type(self).__name__} offers no moves, got kind={kind!r}; solve it without delta"
+        )
 
     def describe(self, x: Any) -> dict[str, Any]:
         """Return what else the user wants to see of a solution; recomputed from x alone."""

@@ -104,7 +104,10 @@ class Result:
         return "\n".join(f"{name:>13}  {text}" for name, text in self._lines())
 
     def _lines(self) -> list[tuple[str, str]]:
-        lines = [("problem", self.problem), ("solver", self.solver + (f"  ({self.reason})" if self.reason else ""))]
+        lines = [
+            ("problem", self.problem),
+            ("solver", self.solver + (f"  ({self.reason})" if self.reason else "")),
+        ]
         lines.append(("status", f"{self.status}" + (f": {self.message}" if self.message else "")))
         if self.front is not None:
             names = ", ".join(name for name, _ in self.objectives)
@@ -116,7 +119,9 @@ class Result:
         elif self.fun is not None:
             lines.append((self.objectives[0][0], f"{self.fun:.10g}"))
         if self.bound is not None:
-            lines.append(("bound", f"{self.bound:.10g}" + ("" if self.gap is None else f"  (gap {self.gap:.3%})")))
+            lines.append(
+                ("bound", f"{self.bound:.10g}" + ("" if self.gap is None else f"  (gap {self.gap:.3%})"))
+            )
         if self.x is not None and not self.feasible:
             lines.append(("violation", f"{self.violation:.6g}  (nothing feasible was found)"))
         if isinstance(self.x, dict):
@@ -129,8 +134,8 @@ class Result:
     def to_frame(self) -> DataFrame:
         """Return the evaluations as a pandas DataFrame: number, seconds, variables, objectives, constraints."""
         pandas = require("pandas", extra="frame")
-        history, columns = self.history, {}
-        columns["number"], columns["seconds"] = history.number, history.seconds
+        history = self.history
+        columns: dict[str, Any] = {"number": history.number, "seconds": history.seconds}
         decoded = self.space.columns(history.X)
         active = self.space.active(history.X)
         for name, values in (decoded if self.space.named else {"x": decoded}).items():
@@ -241,7 +246,11 @@ def jsonable(value: Any) -> Any:
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, np.ndarray):
-        return {"array": value.tolist(), "dtype": str(value.dtype)} if value.dtype != object else jsonable(list(value))
+        return (
+            {"array": value.tolist(), "dtype": str(value.dtype)}
+            if value.dtype != object
+            else jsonable(list(value))
+        )
     if isinstance(value, float) and not math.isfinite(value):
         return {"float": repr(value)}
     if isinstance(value, StrEnum):
@@ -272,7 +281,11 @@ def _front(stored: dict[str, Any], space: Space, n_objectives: int) -> Front:
 
 def _pack(array: NDArray[Any]) -> dict[str, Any]:
     little = np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<"))
-    return {"dtype": little.dtype.str, "shape": list(array.shape), "data": base64.b64encode(little.tobytes()).decode()}
+    return {
+        "dtype": little.dtype.str,
+        "shape": list(array.shape),
+        "data": base64.b64encode(little.tobytes()).decode(),
+    }
 
 
 def _unpack(packed: dict[str, Any]) -> NDArray[Any]:

@@ -47,9 +47,18 @@ class Reader:
     """
 
     def __init__(
-        self, objectives: Sequence[Objective], constraints: Sequence[Constraint], unnamed: bool, failed: type
+        self,
+        objectives: Sequence[Objective],
+        constraints: Sequence[Constraint],
+        unnamed: bool,
+        failed: type[Any],
     ) -> None:
-        self.objectives, self.constraints, self.unnamed, self.failed = objectives, constraints, unnamed, failed
+        self.objectives, self.constraints, self.unnamed, self.failed = (
+            objectives,
+            constraints,
+            unnamed,
+            failed,
+        )
         self.signs = np.array([o.sign for o in objectives])
         self.lower = np.array([c.lower for c in constraints])
         self.upper = np.array([c.upper for c in constraints])
@@ -68,7 +77,9 @@ class Reader:
             value = returned * float(self.signs[0])
             return Measured((value,), (), reason=None if value == value else "the objective returned NaN")
         if returned is None or isinstance(returned, self.failed):
-            missing = "the objective returned None" if returned is None else returned.reason or "told as failed"
+            missing = (
+                "the objective returned None" if returned is None else returned.reason or "told as failed"
+            )
             return self.failure(missing)
         if isinstance(returned, Mapping):
             return self._read_names(returned, x)
@@ -76,7 +87,9 @@ class Reader:
             return self.failure("the objective returned NaN")
         if self.constraints:
             names = [o.name for o in self.objectives] + [c.name for c in self.constraints]
-            raise ProblemError(f"the objective must return a dict with {names}, got {_short(returned)} at {x!r}")
+            raise ProblemError(
+                f"the objective must return a dict with {names}, got {_short(returned)} at {x!r}"
+            )
         values = self._numbers(returned, x)
         return self._row(values, [], None, None)
 
@@ -110,11 +123,14 @@ class Reader:
     def _row(self, values: list[float], limits: list[float], noise: Any, cost: float | None) -> Measured:
         f = tuple(float(v) for v in np.asarray(values) * self.signs)
         g = tuple(
-            max(c.lower - v, v - c.upper) if v == v else v for c, v in zip(self.constraints, limits, strict=True)
+            max(c.lower - v, v - c.upper) if v == v else v
+            for c, v in zip(self.constraints, limits, strict=True)
         )
         bad = [o.name for o, v in zip(self.objectives, f, strict=True) if v != v]
         bad += [c.name for c, v in zip(self.constraints, g, strict=True) if v != v]
-        return Measured(f, g, noise, cost, reason=f"the objective returned NaN for {', '.join(bad)}" if bad else None)
+        return Measured(
+            f, g, noise, cost, reason=f"the objective returned NaN for {', '.join(bad)}" if bad else None
+        )
 
     def _numbers(self, returned: Any, x: Any) -> list[float]:
         wanted = len(self.objectives)
@@ -124,7 +140,9 @@ class Reader:
         try:
             array = np.asarray(returned, dtype=np.float64)
         except (TypeError, ValueError):
-            raise ProblemError(f"the objective must return {shape}, got {_short(returned)} at {x!r}") from None
+            raise ProblemError(
+                f"the objective must return {shape}, got {_short(returned)} at {x!r}"
+            ) from None
         if array.shape not in ({(), (1,)} if wanted == 1 else {(wanted,)}):
             raise ProblemError(f"the objective must return {shape}, got shape {array.shape} at {x!r}")
         return [float(v) for v in array.ravel()]
@@ -137,7 +155,10 @@ class Reader:
                 raise TypeError
             return float(np.asarray(value, dtype=np.float64).reshape(()))
         except (TypeError, ValueError):
-            raise ProblemError(f"the objective must return one number for {name!r}, got {_short(value)} at {x!r}") from None
+            given = _short(value)
+            raise ProblemError(
+                f"the objective must return one number for {name!r}, got {given} at {x!r}"
+            ) from None
 
     def failure(self, reason: str = "failed") -> Measured:
         nan = float("nan")
@@ -174,17 +195,23 @@ class Reader:
             for key in [*keys, *(c.name for c in self.constraints)]:
                 if key not in returned:
                     near = did_you_mean(key, [str(k) for k in returned])
-                    raise ProblemError(f"the vectorized objective returned no column {key!r}, only {list(returned)}{near}")
+                    raise ProblemError(
+                        f"the vectorized objective returned no {key!r}, only {list(returned)}{near}"
+                    )
             F = np.stack([self._column(returned[key], n, key) for key in keys], axis=1)
             V = [self._column(returned[c.name], n, c.name) for c in self.constraints]
             G = np.stack(V, axis=1) if V else np.empty((n, 0))
             if "cost" in returned and "cost" not in self._taken:
                 cost = self._column(returned["cost"], n, "cost")
             if "noise" in returned and "noise" not in self._taken:
-                noise = np.broadcast_to(np.asarray(returned["noise"], dtype=np.float64).reshape(n, -1), F.shape)
+                noise = np.broadcast_to(
+                    np.asarray(returned["noise"], dtype=np.float64).reshape(n, -1), F.shape
+                )
         elif self.constraints:
             names = [o.name for o in self.objectives] + [c.name for c in self.constraints]
-            raise ProblemError(f"the vectorized objective must return a dict with {names}, got {_short(returned)}")
+            raise ProblemError(
+                f"the vectorized objective must return a dict with {names}, got {_short(returned)}"
+            )
         else:
             F, G = self._matrix(returned, n), np.empty((n, 0))
         F = F * self.signs
@@ -208,7 +235,9 @@ class Reader:
         if F.shape == (n, k):
             return F
         shape = f"({n},)" if k == 1 else f"({n}, {k})"
-        raise ProblemError(f"the vectorized objective must return an array of shape {shape}, got {_short(returned)}")
+        raise ProblemError(
+            f"the vectorized objective must return an array of shape {shape}, got {_short(returned)}"
+        )
 
     def _column(self, values: Any, n: int, name: str) -> Floats:
         try:
@@ -216,7 +245,9 @@ class Reader:
         except (TypeError, ValueError):
             array = np.empty((0, 0))
         if array.shape not in ((n,), (n, 1)):
-            raise ProblemError(f"the vectorized objective must return {n} numbers for {name!r}, got {_short(values)}")
+            raise ProblemError(
+                f"the vectorized objective must return {n} numbers for {name!r}, got {_short(values)}"
+            )
         return array.reshape(n)
 
 

@@ -45,8 +45,10 @@ class LinearRows:
             return np.zeros(len(X))
         sums = X @ self.A.T
         gap = np.maximum(self.lower - sums, sums - self.upper)
-        bound = np.maximum(np.where(np.isfinite(self.lower), np.abs(self.lower), 0.0),
-                           np.where(np.isfinite(self.upper), np.abs(self.upper), 0.0))
+        bound = np.maximum(
+            np.where(np.isfinite(self.lower), np.abs(self.lower), 0.0),
+            np.where(np.isfinite(self.upper), np.abs(self.upper), 0.0),
+        )
         if (gap > 0).any():
             gap = gap / np.maximum(np.maximum(1.0, bound), np.abs(X) @ np.abs(self.A.T))
         return np.asarray(np.maximum(gap.max(axis=1), 0.0))
@@ -77,7 +79,10 @@ def _fill(space: Space, row: Row, out: Floats) -> None:
         columns = space._columns_of(key)
         numbers = _numbers(coefficient, label).ravel()
         if numbers.size not in (1, len(columns)):
-            raise SpaceError(f"coefficients of {label} for {key!r} must be 1 or {len(columns)} numbers, got {numbers.size}")
+            count = f"1 or {len(columns)}" if len(columns) > 1 else "1"
+            raise SpaceError(
+                f"coefficients of {label} for {key!r} must be {count} numbers, got {numbers.size}"
+            )
         out[columns] += numbers
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from optengine.core.space import Batch
 
 
-class StopAsking(Exception):  # noqa: N818  (a signal like StopIteration, not an error)
+class StopAsking(Exception):
     """Raised by `ask` when there is nothing left to propose; the run ends with status `converged`."""
 
 

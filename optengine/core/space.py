@@ -164,7 +164,8 @@ class Space:
         waiting = {name: {p for p, _ in v.conditions} for name, v in self.variables.items() if v.conditions}
         for name, parents in waiting.items():
             for parent in parents - set(self.names):
-                raise SpaceError(f"when of {name!r} names {parent!r}, which is no variable{did_you_mean(parent, self.names)}")
+                near = did_you_mean(parent, self.names)
+                raise SpaceError(f"when of {name!r} names {parent!r}, which is no variable{near}")
         while waiting:
             ready = [name for name, parents in waiting.items() if not parents & set(waiting)]
             if not ready:
@@ -179,7 +180,9 @@ class Space:
     def _wait_for(self, name: str, parent: str, values: tuple[Any, ...]) -> tuple[int, Batch]:
         variable = self.variables[parent]
         if variable.shape or variable.kind not in (INTEGER, CATEGORICAL, ORDINAL, BINARY):
-            raise SpaceError(f"when of {name!r} must depend on one discrete variable, got {parent!r}: {variable!r}")
+            raise SpaceError(
+                f"when of {name!r} must depend on one discrete variable, got {parent!r}: {variable!r}"
+            )
         try:
             codes = [codec.encode(variable, value, parent)[0] for value in values]
         except SpaceError as error:
@@ -189,9 +192,11 @@ class Space:
     def _set_constraints(self, rows: Iterable[Row | Cardinality], where: Iterable[Predicate]) -> None:
         rows = (rows,) if isinstance(rows, (Row, Cardinality)) else tuple(rows)
         where = (where,) if isinstance(where, Predicate) else tuple(where)
-        for item in where:
-            if not isinstance(item, Predicate):
-                raise SpaceError(f"where must hold Predicates, got {item!r}; wrap a function as Predicate(function)")
+        for condition in where:
+            if not isinstance(condition, Predicate):
+                raise SpaceError(
+                    f"where must hold Predicates, got {condition!r}; wrap it as Predicate(function)"
+                )
         self.rows, self.predicates = rows, where
         self.linear = LinearRows.of(self, [r for r in rows if isinstance(r, Row)])
         self.cardinalities: list[tuple[NDArray[np.int64], int, int]] = []
@@ -200,7 +205,9 @@ class Space:
                 columns = np.unique(np.concatenate([self._columns_of(key) for key in item.names]))
                 high = len(columns) if item.upper is None else min(item.upper, len(columns))
                 if item.lower > high:
-                    raise SpaceError(f"lower of Cardinality must be <= its {len(columns)} entries, got {item.lower}")
+                    raise SpaceError(
+                        f"lower of Cardinality must be <= its {len(columns)} entries, got {item.lower}"
+                    )
                 self.cardinalities.append((columns, int(item.lower), int(high)))
             elif not isinstance(item, Row):
                 raise SpaceError(f"rows must hold Row or Cardinality, got {item!r}")
@@ -212,15 +219,18 @@ class Space:
         if not self.named and not isinstance(name, str):
             name, index = "x", key
         if name not in self.variables:
-            raise SpaceError(f"known constraints name {name!r}, which is no variable{did_you_mean(str(name), self.names)}")
+            near = did_you_mean(str(name), self.names)
+            raise SpaceError(f"known constraints name {name!r}, which is no variable{near}")
         variable = self.variables[name]
         if variable.kind not in (REAL, INTEGER, BINARY, SUBSET, SIMPLEX):
-            raise SpaceError(f"known constraints need numbers, got {name!r}: {variable!r}; use a Predicate for it")
+            raise SpaceError(
+                f"known constraints need numbers, got {name!r}: {variable!r}; use a Predicate for it"
+            )
         columns = np.arange(self.slices[name].start, self.slices[name].stop)
         if index is None:
             return columns
-        vector = variable.kind in (SUBSET, SIMPLEX)
-        grid = columns.reshape(*variable.shape, variable.columns_each) if vector else columns.reshape(variable.shape)  # type: ignore[misc]
+        vector = (variable.columns_each,) if variable.kind in (SUBSET, SIMPLEX) else ()
+        grid = columns.reshape(variable.dims + vector)
         try:
             return np.atleast_1d(grid[index]).ravel()
         except (IndexError, TypeError):
@@ -318,12 +328,13 @@ class Space:
     def decode_one(self, row: Batch) -> Any:
         """Return what the user sees of one row: a dict without its inactive variables, or an array."""
         if not self.named:
-            _, decode, columns = self._decoders[0]
-            return decode(row[columns])
+            return self._decoders[0][1](row)  # one variable owns all columns
         if not self.conditional:
             return {name: decode(row[columns]) for name, decode, columns in self._decoders}
         active = self.active(row[None, :])[0]
-        return {name: decode(row[columns]) for name, decode, columns in self._decoders if active[columns.start]}
+        return {
+            name: decode(row[columns]) for name, decode, columns in self._decoders if active[columns.start]
+        }
 
     def decode(self, X: Batch) -> list[Any]:
         """Return what the user sees of each row."""
@@ -359,7 +370,7 @@ class Space:
         else:
             block = (variable.columns_each,) if variable.kind in (PERMUTATION, SIMPLEX) else ()
             try:
-                many = np.ndim(x) > len(tuple(variable.shape) + block)  # type: ignore[arg-type]
+                many = np.ndim(x) > len(variable.dims + block)
             except ValueError:
                 many = False
         return list(x) if many else [x]
@@ -369,7 +380,9 @@ class Space:
             raise SpaceError(f"x must be a dict with the names {list(self.names)}, got {point!r}")
         for name in point:
             if name not in self.variables:
-                raise SpaceError(f"x names {name!r}, which is no variable{did_you_mean(str(name), self.names)}")
+                raise SpaceError(
+                    f"x names {name!r}, which is no variable{did_you_mean(str(name), self.names)}"
+                )
         row = self._canonical.copy()
         given = np.zeros(self.width, dtype=bool)
         for name, value in point.items():
@@ -381,7 +394,8 @@ class Space:
         for name, columns in self.slices.items():
             if missing[columns].any():
                 raise SpaceError(f"x must give a value for {name!r}, got {dict(point)!r}")
-        return self.canonical(row[None, :])[0]
+        settled: Batch = self.canonical(row[None, :])[0]
+        return settled
 
     # -- facts -------------------------------------------------------------------------------------------------
 
@@ -394,7 +408,9 @@ class Space:
                 total *= math.factorial(variable.columns_each) ** variable.size
             elif variable.kind == SUBSET:
                 low, high = variable.size_  # type: ignore[attr-defined]
-                total *= sum(math.comb(variable.columns_each, k) for k in range(low, high + 1)) ** variable.size
+                total *= (
+                    sum(math.comb(variable.columns_each, k) for k in range(low, high + 1)) ** variable.size
+                )
             elif variable.kind in (REAL, SIMPLEX):
                 if variable.columns_each > 1 or (self.lower[columns] < self.upper[columns]).any():
                     return None
@@ -467,7 +483,9 @@ def _bounds(pairs: Any) -> Variable:
     except (TypeError, ValueError):
         array = np.empty(0)
     if array.ndim != 2 or array.shape[1] != 2 or not len(array):
-        raise SpaceError(f"space must be a Space, a dict of variables, a variable, or (low, high) pairs, got {pairs!r}")
+        raise SpaceError(
+            f"space must be a Space, a dict of variables, a variable, or (low, high) pairs, got {pairs!r}"
+        )
     return Real(array[:, 0], array[:, 1])
 
 
@@ -505,7 +523,7 @@ def _constants(variable: Variable) -> tuple[NDArray[Any], ...]:
     elif kind == PERMUTATION:
         levels[:] = variable.columns_each
         upper = np.full(width, variable.columns_each - 1.0)
-    canonical = lower.copy()
+    canonical: NDArray[Any] = lower.copy()
     each = variable.columns_each
     if kind == PERMUTATION:
         canonical = np.tile(np.arange(each, dtype=np.float64), variable.size)

@@ -35,7 +35,9 @@ def space_from_dict(description: dict[str, Any]) -> Space:
         variables = {name: _variable(dict(facts)) for name, facts in description["variables"].items()}
         return Space(variables) if description["named"] else Space(variables["x"])
     except (KeyError, TypeError, AttributeError) as error:
-        raise SpaceError(f"description of a space is not readable ({type(error).__name__}: {error})") from None
+        raise SpaceError(
+            f"description of a space is not readable ({type(error).__name__}: {error})"
+        ) from None
 
 
 def _variable(facts: dict[str, Any]) -> Variable:
@@ -51,8 +53,10 @@ def _variable(facts: dict[str, Any]) -> Variable:
         case "Categorical":
             return Categorical([from_plain(c) for c in facts["choices"]], shape=shape, when=when)
         case "Ordinal":
-            levels = [[from_plain(v) for v in row] if isinstance(row, list) else from_plain(row)
-                      for row in facts["levels"]]
+            levels = [
+                [from_plain(v) for v in row] if isinstance(row, list) else from_plain(row)
+                for row in facts["levels"]
+            ]
             return Ordinal(levels, shape=shape, when=when, **mark)
         case "Binary":
             return Binary(shape=shape, when=when)

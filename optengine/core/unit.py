@@ -97,13 +97,13 @@ def _block_from_unit(block: Block, U: Floats) -> Floats:
         shares = -np.log(np.clip(U, TINY, 1.0))
         total = shares.sum(axis=1, keepdims=True)
         shares[(total <= 0)[:, 0]] = 1.0
-        shares /= shares.sum(axis=1, keepdims=True)
-        return shares
+        return np.asarray(shares / shares.sum(axis=1, keepdims=True))
     order = np.argsort(-U, axis=1, kind="stable")
     rank = np.empty_like(order)
     np.put_along_axis(rank, order, np.broadcast_to(np.arange(n), order.shape), axis=1)
     wanted = np.clip((U >= 0.5).sum(axis=1), block.size_low, block.size_high)
-    return (rank < wanted[:, None]).astype(np.float64)
+    chosen: Floats = (rank < wanted[:, None]).astype(np.float64)
+    return chosen
 
 
 def _block_to_unit(block: Block, X: Floats) -> Floats:
@@ -114,5 +114,5 @@ def _block_to_unit(block: Block, X: Floats) -> Floats:
         np.put_along_axis(U, X.astype(np.int64), keys, axis=1)
         return U
     if block.kind == SIMPLEX:
-        return np.exp(-n * X)
+        return np.asarray(np.exp(-n * X))
     return np.where(X >= 0.5, 0.75, 0.25)

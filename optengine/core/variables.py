@@ -11,7 +11,7 @@ import math
 import pickle
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -53,7 +53,8 @@ def _condition(when: Any, kind: str) -> Condition:
     if not pairs or not all(isinstance(name, str) for name, _ in pairs):
         raise SpaceError(f"when of {kind} must be (name, value), (name, [values]) or a dict, got {when!r}")
     return tuple(
-        (name, tuple(values) if isinstance(values, (list, set, frozenset)) else (values,)) for name, values in pairs
+        (name, tuple(values) if isinstance(values, (list, set, frozenset)) else (values,))
+        for name, values in pairs
     )
 
 
@@ -61,7 +62,7 @@ def _numbers(value: ArrayLike, shape: tuple[int, ...], name: str, kind: str) -> 
     try:
         array = np.array(np.broadcast_to(np.asarray(value, dtype=np.float64), shape))
     except (TypeError, ValueError):
-        raise SpaceError(f"{name} of {kind} must be numbers of shape {shape} or broadcast to it, got {value!r}") from None
+        raise SpaceError(f"{name} of {kind} must be numbers that fit shape {shape}, got {value!r}") from None
     if not np.isfinite(array).all():
         raise SpaceError(f"{name} of {kind} must be finite, got {value!r}")
     array.setflags(write=False)
@@ -74,7 +75,7 @@ def _implied_shape(low: ArrayLike, high: ArrayLike, shape: Shape, kind: str) -> 
         implied = np.broadcast_shapes(np.shape(low), np.shape(high))
     except ValueError:
         raise SpaceError(f"low and high of {kind} must agree in shape, got {low!r} and {high!r}") from None
-    return given if given else tuple(implied)
+    return given or tuple(implied)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -90,9 +91,14 @@ class Variable:
         return type(self).__name__
 
     @property
+    def dims(self) -> tuple[int, ...]:
+        """The shape, normalised."""
+        return cast("tuple[int, ...]", self.shape)
+
+    @property
     def size(self) -> int:
         """Number of elements: the product of `shape`."""
-        return math.prod(self.shape)  # type: ignore[arg-type]  # normalised to a tuple in __post_init__
+        return math.prod(self.dims)
 
     @property
     def columns_each(self) -> int:
@@ -105,7 +111,8 @@ class Variable:
 
     @property
     def conditions(self) -> Condition:
-        return self.when  # type: ignore[no-any-return]  # normalised in __post_init__
+        """The condition, normalised: pairs of a name and the values it may have."""
+        return cast(Condition, self.when)
 
     def _set(self, **values: Any) -> None:
         for name, value in values.items():
@@ -127,7 +134,7 @@ class Variable:
         """A JSON-able description by which a journal recognises the variable."""
         description: dict[str, Any] = {"kind": self.label}
         if self.shape:
-            description["shape"] = list(self.shape)  # type: ignore[arg-type]
+            description["shape"] = list(self.dims)
         if self.when:
             description["when"] = [[name, [plain(v) for v in values]] for name, values in self.when]
         return description
@@ -138,7 +145,9 @@ def plain(value: Any) -> Any:
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, np.ndarray):
-        value = value.tolist() if value.ndim == 0 or not (value == value.flat[0]).all() else value.flat[0].item()
+        value = (
+            value.tolist() if value.ndim == 0 or not (value == value.flat[0]).all() else value.flat[0].item()
+        )
     if isinstance(value, tuple):
         return {"tuple": [plain(v) for v in value]}
     if value is None or isinstance(value, (bool, int, float, str, list)):
@@ -183,14 +192,19 @@ class _Numeric(Variable):
             raise SpaceError(f"target of {kind} needs fidelity=True, got target={self.target!r}")
 
     def fingerprint(self) -> dict[str, Any]:
-        description = super().fingerprint() | {"low": plain(np.asarray(self.low)), "high": plain(np.asarray(self.high))}
+        description = super().fingerprint() | {
+            "low": plain(np.asarray(self.low)),
+            "high": plain(np.asarray(self.high)),
+        }
         description |= {"log": True} if self.log else {}
         return description | ({"target": self.target} if self.fidelity else {})
 
     def __repr__(self) -> str:
         low, high = (plain(np.asarray(bound)) for bound in (self.low, self.high))
         if self.kind == INTEGER:
-            low, high = (int(b) if isinstance(b, float) else [int(v) for v in np.ravel(b)] for b in (low, high))
+            low, high = (
+                int(b) if isinstance(b, float) else [int(v) for v in np.ravel(b)] for b in (low, high)
+            )
         extra = (", log=True" if self.log else "") + (f", shape={self.shape}" if self.shape else "")
         return f"{self.label}({low}, {high}{extra})"
 
@@ -223,7 +237,9 @@ class Integer(_Numeric):
         super().__post_init__()
         low, high = np.asarray(self.low), np.asarray(self.high)
         if (low != np.floor(low)).any() or (high != np.floor(high)).any():
-            raise SpaceError(f"low and high of Integer must be whole numbers, got {self.low!r} and {self.high!r}")
+            raise SpaceError(
+                f"low and high of Integer must be whole numbers, got {self.low!r} and {self.high!r}"
+            )
         if (np.abs(low) > LARGEST_EXACT).any() or (np.abs(high) > LARGEST_EXACT).any():
             raise SpaceError(f"bounds of Integer must lie within +-2**53, got {self.low!r} and {self.high!r}")
 
@@ -316,16 +332,24 @@ class Ordinal(Variable):
             sets = tuple(_levels(row, "levels", "Ordinal") for row in levels)
             given = given or (len(sets),)
             if math.prod(given) != len(sets):
-                raise SpaceError(f"levels of Ordinal must be one list an element of shape {given}, got {len(sets)} lists")
+                raise SpaceError(
+                    f"levels of Ordinal must be one list for each of {given}, got {len(sets)} lists"
+                )
         else:
             sets = (_levels(levels, "levels", "Ordinal"),)
-        self._set(levels_=sets, shape=given, when=_condition(when, "Ordinal"), fidelity=bool(fidelity), target=None)
+        self._set(
+            levels_=sets, shape=given, when=_condition(when, "Ordinal"), fidelity=bool(fidelity), target=None
+        )
         if fidelity:
             if given or self.when:
-                raise SpaceError(f"a fidelity must be one unconditional variable, got Ordinal of shape {given}")
+                raise SpaceError(
+                    f"a fidelity must be one unconditional variable, got Ordinal of shape {given}"
+                )
             goal = sets[0][-1] if target is None else target
             if index_of(goal, sets[0]) < 0:
-                raise SpaceError(f"target of Ordinal must be one of its levels {list(sets[0])}, got {target!r}")
+                raise SpaceError(
+                    f"target of Ordinal must be one of its levels {list(sets[0])}, got {target!r}"
+                )
             self._set(target=goal)
 
     def levels(self, element: int = 0) -> Sequence[Any]:

@@ -57,7 +57,9 @@ class SearchControl:
         evaluation = session.problem.evaluate(X)
         if evaluation.failed[0] and not session.setup.catch:
             seen = session.space.decode_one(X[0])
-            raise EvaluationFailed(f"the objective gave no value at {seen!r}, which the solver holds good", seen)
+            raise EvaluationFailed(
+                f"the objective gave no value at {seen!r}, which the solver holds good", seen
+            )
         if not copy.copy(session.incumbent).update(X, evaluation):
             return None
         if session.journal is not None:
@@ -107,9 +109,9 @@ class SearchControl:
         session = self._session
         if self._concluded is not None:
             return self._concluded
-        if session.bound is not None and session.incumbent.feasible:
-            if session.incumbent.f - session.bound <= 1e-9 * max(1.0, abs(session.incumbent.f)):
-                return Status.OPTIMAL, "the bound meets the incumbent"
+        best, bound = session.incumbent, session.bound
+        if bound is not None and best.feasible and best.f - bound <= 1e-9 * max(1.0, abs(best.f)):
+            return Status.OPTIMAL, "the bound meets the incumbent"
         self.stop()
         return self._ended or Status.CONVERGED, ""
 

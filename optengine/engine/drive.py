@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,9 @@ from optengine.engine.control import SearchControl
 from optengine.engine.evaluator import Evaluator
 from optengine.engine.pool import Pool
 from optengine.engine.session import Asked, Session
+
+if TYPE_CHECKING:
+    from optengine.store import Adopted
 
 Floats = NDArray[np.float64]
 
@@ -169,7 +172,8 @@ class Driver:
         if not self._watchers:
             return False
         snapshot = Snapshot(self._session)
-        return any([watcher(snapshot) is True for watcher in self._watchers])
+        answers = [watcher(snapshot) for watcher in self._watchers]  # every watcher sees every snapshot
+        return any(answer is True for answer in answers)
 
     # -- as results come in ------------------------------------------------------------------------------------
 
@@ -239,38 +243,35 @@ class Driver:
             budget = session.setup.limits.budget
             first, count = log.claim(min(session.batch, budget or session.batch), budget or 2**62)
             if count:
-                asked = session.ask(count, first)
+                batches = [session.ask(count, first)]
             else:
-                adopted = log.adopt()
-                if not adopted:
+                batches = [self._adopted(left) for left in log.adopt()]
+                if not batches:
                     time.sleep(WAIT_SECONDS)
-                    continue
-                asked = self._adopted(adopted)
-            status = self._process(asked)
-            if status is not None and status is not Status.BUDGET_EXHAUSTED:
-                return status, ""
+            for asked in batches:
+                status = self._process(asked)
+                if status is not None and status is not Status.BUDGET_EXHAUSTED:
+                    return status, ""
             log.flush()
 
-    def _adopted(self, adopted: Any) -> Asked:
-        """Points of members that are gone; numbers they claimed but never filled get points of ours."""
-        session, first = self._session, adopted[0]
-        numbers, X = first.numbers, first.X
-        if X is None:
-            X = session.propose(len(numbers))
-        return Asked(np.asarray(numbers), X)
+    def _adopted(self, left: Adopted) -> Asked:
+        """Points of a member that is gone; numbers it claimed but never filled get points of ours."""
+        if left.X is None:
+            return self._session.ask(len(left.numbers), int(left.numbers[0]))
+        return Asked(left.numbers, left.X, "adopted")
 
     def _learn(self) -> None:
         """Take in what other members evaluated since the last look."""
         session = self._session
         assert session.journal is not None
-        news = session.journal.shared_log.news()
-        if not len(news.numbers):
+        rows, X = session.journal.shared_log.news()
+        if not len(rows):
             return
-        evaluation = Evaluation(news.F, news.G, news.failed, news.noise, news.cost, news.seconds)
-        session.enter(news.numbers, news.X, evaluation, news.at)
-        session._count(evaluation)
+        evaluation = Evaluation(rows.F, rows.G, rows.failed, rows.noise, rows.cost, rows.seconds)
+        session.enter(rows.numbers, X, evaluation, rows.at)
+        session.count(evaluation)
         evaluation.ids = np.full(len(evaluation), -1)
-        session.run.tell(news.X, evaluation)
+        session.run.tell(X, evaluation)
 
     # -- solvers that search by themselves ---------------------------------------------------------------------
 

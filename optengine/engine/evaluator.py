@@ -54,7 +54,9 @@ def failure_of(problem: Problem, error: EvaluationFailed, catch: Catch) -> str:
 def refuse_missing(problem: Problem, reason: str, row: Floats) -> EvaluationFailed:
     """The error for a value that is missing (NaN, None, told as failed) while nothing is caught."""
     x = problem.space.decode_one(row)
-    return EvaluationFailed(f"{reason} at {x!r}; pass catch=True to record such evaluations as failed and go on", x)
+    return EvaluationFailed(
+        f"{reason} at {x!r}; pass catch=True to record such evaluations as failed and go on", x
+    )
 
 
 class Serial:

@@ -92,12 +92,19 @@ class Journaling:
             if limits.budget is not None and limits.budget > len(record.evaluations):
                 return False
             cost, cap = session.spent.cost, limits.max_cost
-            return not (limits.budget is None and (cap is None or cap > (stored["max_cost"] or 0.0) and cost < cap))
+            more_cost = cap is None or (cap > (stored["max_cost"] or 0.0) and cost < cap)
+            return not (limits.budget is None and more_cost)
         if status == Status.TIME_LIMIT:
             return limits.time_limit is not None and limits.time_limit <= record.seconds
         if status == Status.TARGET_REACHED:
             return session.reached() is Status.TARGET_REACHED
-        return status in (Status.CONVERGED, Status.OPTIMAL, Status.INFEASIBLE, Status.UNBOUNDED, Status.UNVERIFIED)
+        return status in (
+            Status.CONVERGED,
+            Status.OPTIMAL,
+            Status.INFEASIBLE,
+            Status.UNBOUNDED,
+            Status.UNVERIFIED,
+        )
 
     def stored_result(self) -> Result:
         """Return the result of a run that had ended, with its history."""
@@ -124,7 +131,7 @@ class Journaling:
                 if replayed is not None:
                     return replayed
                 session.notes.append(
-                    "the journaled candidates could not be repeated bit for bit, so the solver went on from their values"
+                    "the journaled candidates could not be repeated bit for bit; the solver went on from their values"
                 )
             elif not session.searches:
                 session.notes.append("resumed from journaled values; the solver's own state was not repeated")
@@ -144,7 +151,11 @@ class Journaling:
             while queue and queue[0].after <= tell:
                 stored = queue.pop(0)
                 repeat = stored.ask >= first_ask
-                if repeat and stored.kind == "ask" and not self._same(session.propose(stored.requested), stored):
+                if (
+                    repeat
+                    and stored.kind == "ask"
+                    and not self._same(session.propose(stored.requested), stored)
+                ):
                     return None
                 if repeat and stored.kind == "x0":
                     session.repaired(session.setup.x0 if session.setup.x0 is not None else stored.X)
@@ -159,8 +170,11 @@ class Journaling:
                 session.n_tells += 1
         told = set(np.concatenate(record.tells).tolist()) if record.tells else set()
         self._enter_all(asked, told)
-        untold = [np.array([i for i, n in enumerate(a.ids.tolist()) if n not in told], dtype=np.int64) for a in open_asks]
-        return [a.only(positions) for a, positions in zip(open_asks, untold, strict=True) if len(positions)]
+        left = []
+        for ask in open_asks:
+            untold = np.array([i for i, n in enumerate(ask.ids.tolist()) if n not in told], dtype=np.int64)
+            left += [ask.only(untold)] if len(untold) else []
+        return left
 
     def _restore(self) -> tuple[int, int]:
         """Bring the run to its last snapshot, if it takes any; return the first ask and tell to repeat."""
@@ -206,15 +220,16 @@ class Journaling:
         numbers = record.evaluations.numbers
         whole = np.array([int(n) in told for n in numbers], dtype=bool)
         self._enter(np.flatnonzero(whole))
-        session._count(self._row(np.flatnonzero(~whole)))
+        session.count(self._row(np.flatnonzero(~whole)))
 
     def _enter(self, index: Ids) -> None:
         if not len(index):
             return
         session, record = self._session, self.record
         evaluation = self._row(index)
-        session.enter(record.evaluations.numbers[index], record.points()[index], evaluation, record.evaluations.at[index])
-        session._count(evaluation)
+        rows = record.evaluations
+        session.enter(rows.numbers[index], record.points()[index], evaluation, rows.at[index])
+        session.count(evaluation)
 
     def _retell(self) -> list[Asked]:
         """Start anew and tell every value as data; open points stay open."""

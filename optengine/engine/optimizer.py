@@ -121,7 +121,9 @@ class Optimizer:
         self._session = Session(setup)
         if self._session.searches:
             self._session.close()
-            raise OptionError(f"solver {setup.solver_name!r} searches by itself and cannot be asked; call solve()")
+            raise OptionError(
+                f"solver {setup.solver_name!r} searches by itself and cannot be asked; call solve()"
+            )
         self._lock = threading.RLock()
         self._asked: dict[int, tuple[Asked, int]] = {}  # number -> its ask and position, while pending
         self._x0 = setup.x0
@@ -145,7 +147,8 @@ class Optimizer:
             self._keep(asked, asked.open)
 
     def _keep(self, asked: Asked, positions: Any) -> None:
-        self._asked.update({int(asked.ids[p]): (asked, int(p)) for p in positions})
+        for place in positions:
+            self._asked[int(asked.ids[place])] = (asked, int(place))
 
     # -- the loop ----------------------------------------------------------------------------------------------
 
@@ -176,7 +179,9 @@ class Optimizer:
             if left is not None:
                 size = min(size, max(0, left - len(self._asked)))
             if size == 0 or self._exhausted is not None:
-                return Candidates(Asked(np.empty(0, dtype=np.int64), np.empty((0, session.space.width))), session.space)
+                return Candidates(
+                    Asked(np.empty(0, dtype=np.int64), np.empty((0, session.space.width))), session.space
+                )
             asked = self._next(size)
             self._keep(asked, range(len(asked)))
             if session.journal is not None:
@@ -230,7 +235,7 @@ class Optimizer:
         problem = self._session.problem
         if isinstance(values, (np.ndarray, Mapping)):
             evaluation = problem._reader.read_batch(values, len(numbers))
-            reasons = {i: "told as NaN" for i in np.flatnonzero(evaluation.failed)}
+            reasons = dict.fromkeys(np.flatnonzero(evaluation.failed).tolist(), "told as NaN")
         else:
             values = list(values)
             if len(values) != len(numbers):
@@ -243,7 +248,9 @@ class Optimizer:
             reasons = {i: row.reason for i, row in enumerate(rows) if row.reason is not None}
         if reasons and not self._session.setup.catch:
             first = next(iter(reasons))
-            raise ProblemError(f"candidate {numbers[first]} was told without a value ({reasons[first]}), and catch is off")
+            raise ProblemError(
+                f"candidate {numbers[first]} has no value ({reasons[first]}), and catch is off"
+            )
         groups: dict[int, list[int]] = {}
         for i, number in enumerate(numbers):
             groups.setdefault(id(self._asked[number][0]), []).append(i)

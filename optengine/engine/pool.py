@@ -8,7 +8,15 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Executor, Future, ThreadPoolExecutor, wait
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    BrokenExecutor,
+    CancelledError,
+    Executor,
+    Future,
+    ThreadPoolExecutor,
+    wait,
+)
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -144,7 +152,12 @@ class Pool:
     """
 
     def __init__(
-        self, problem: Problem, executor: Executor | None, workers: int | None, timeout: float | None, catch: Catch
+        self,
+        problem: Problem,
+        executor: Executor | None,
+        workers: int | None,
+        timeout: float | None,
+        catch: Catch,
     ) -> None:
         self._problem, self._user_executor, self._timeout, self._catch = problem, executor, timeout, catch
         self._workers = workers
@@ -311,7 +324,8 @@ class Pool:
             x = self._problem.space.decode_one(self._X[(in_flight or list(self._waiting))[0]])
             raise EvaluationFailed(
                 f"the executor died ({type(error).__name__}: {error}) with {len(in_flight) + len(self._suspects)} "
-                "evaluations in flight; start it again and repeat the call, with storage= it resumes", x
+                "evaluations in flight; start it again and repeat the call, with storage= it resumes",
+                x,
             ) from error
         alone = len(self._suspects) == 1 and not in_flight
         self._suspects.update(in_flight)
@@ -340,7 +354,8 @@ class Pool:
         self._waiting.extendleft(reversed(rest))
         self._flying.clear()
         self._restart()
-        return [self._give_up(p, f"the evaluation took longer than timeout={self._timeout:g} s", None) for p in positions]
+        reason = f"the evaluation took longer than timeout={self._timeout:g} s"
+        return [self._give_up(p, reason, None) for p in positions]
 
     def _give_up(
         self, position: int, reason: str, error: BaseException | None

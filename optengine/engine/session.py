@@ -33,7 +33,7 @@ class Asked:
 
     Attributes:
         ids: (n,) numbers of the rows in the run. X: (n, width), repaired.
-        kind: "ask" (proposed by the solver) or "x0" (the user's).
+        kind: "ask" (proposed by the solver), "x0" (the user's) or "adopted" (of another process).
         done: positions evaluated so far -> one-row Evaluation and the second at which it finished.
         whole: the same for a batch that came back at once.
     """
@@ -122,7 +122,8 @@ class Session:
             return None
         from optengine.backends.repair import Repair
 
-        return Repair(self.space).repair
+        repair: Callable[[Floats, Generator], Floats] = Repair(self.space).repair
+        return repair
 
     # -- asking ------------------------------------------------------------------------------------------------
 
@@ -170,9 +171,9 @@ class Session:
         else:
             for row, position in enumerate(positions):
                 asked.done[int(position)] = (evaluation.take(slice(row, row + 1)), at)
-        self._count(evaluation)
+        self.count(evaluation)
 
-    def _count(self, evaluation: Evaluation) -> None:
+    def count(self, evaluation: Evaluation) -> None:
         self.spent.evaluations += len(evaluation)
         if evaluation.cost is not None:
             self.spent.cost += float(np.nansum(evaluation.cost))
@@ -185,7 +186,7 @@ class Session:
         complete = len(positions) == len(asked)
         X, ids = (asked.X, asked.ids) if complete else (asked.X[positions], asked.ids[positions])
         self.enter(ids, X, evaluation, at)
-        evaluation.ids = np.full(len(ids), -1) if asked.kind == "x0" else ids
+        evaluation.ids = ids if asked.kind == "ask" else np.full(len(ids), -1)
         return positions, evaluation
 
     def enter(self, ids: Ids, X: Floats, evaluation: Evaluation, at: Any) -> bool:
@@ -236,7 +237,9 @@ class Session:
         front = None
         if several:
             order = np.argsort(best.front_F[:, 0] * sign, kind="stable")
-            front = Front(best.front_X[order], best.front_F[order] * problem.signs, self.space.without_functions())
+            front = Front(
+                best.front_X[order], best.front_F[order] * problem.signs, self.space.without_functions()
+            )
         lonely = best.x is None or (several and best.feasible)
         x = None if lonely else self.space.decode_one(best.x)  # type: ignore[arg-type]  # not None unless lonely
         fun = None if lonely or several else best.f * sign
@@ -262,7 +265,7 @@ class Session:
             seed=self.seed,
             message="; ".join([m for m in (message, *self.notes) if m]),
             details=self._described(x),
-            problem=problem.name,
+            problem=str(problem.name),
         )
 
     def _described(self, x: Any) -> dict[str, Any]:

@@ -86,9 +86,13 @@ def resolve(
         OptionError, ProblemError, SpaceError, SolverNotSuitable: one sentence each.
     """
     if not isinstance(problem, Problem):
-        raise ProblemError(f"problem must be a Problem, got {problem!r}; wrap a function as Problem(function, space)")
+        raise ProblemError(
+            f"problem must be a Problem, got {problem!r}; wrap a function as Problem(function, space)"
+        )
     for label, value in (("batch_size", batch_size), ("workers", workers)):
-        if value is not None and (isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1):
+        if value is not None and (
+            isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1
+        ):
             raise OptionError(f"{label} must be an integer >= 1 or None, got {value!r}")
     if device not in DEVICES:
         raise OptionError(f"device must be one of {list(DEVICES)}, got {device!r}")
@@ -133,7 +137,9 @@ def _solver(
     if isinstance(solver, type) and dataclasses.is_dataclass(solver):
         raise OptionError(f"solver must be a name or an instance, got the class; write {solver.__name__}()")
     if not (dataclasses.is_dataclass(solver) and hasattr(solver, "start") and hasattr(solver, "refuses")):
-        raise OptionError(f"solver must be 'auto', one of {registry.names()} or a solver instance, got {solver!r}")
+        raise OptionError(
+            f"solver must be 'auto', one of {registry.names()} or a solver instance, got {solver!r}"
+        )
     if options:
         raise OptionError(f"options go with a solver's name, got {dict(options)!r} beside {solver!r}")
     return solver, registry.name_of(solver), reason
@@ -159,12 +165,16 @@ def _data(problem: Problem, data: Any, storage: Any) -> tuple[Floats, Evaluation
         _fits(problem, history.X, history.F, history.G, "data")
         return history.X, Evaluation(history.F * problem.signs, history.G, history.failed.copy())
     if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
-        raise OptionError(f"data must be (X, F), (X, F, G), a Result or the name of a run, got {type(data).__name__}")
+        raise OptionError(
+            f"data must be (X, F), (X, F, G), a Result or the name of a run, got {type(data).__name__}"
+        )
     X = problem.space.encode(_points(problem, data[0]))
     F = _table(data[1], len(X), problem.n_objectives, "F")
     G = _table(data[2], len(X), problem.n_constraints, "G") if len(data) == 3 else np.empty((len(X), 0))
     if G.shape[1] != problem.n_constraints:
-        raise OptionError(f"data must be (X, F, G) for a problem with {problem.n_constraints} constraints, got (X, F)")
+        raise OptionError(
+            f"data must be (X, F, G) for a problem with {problem.n_constraints} constraints, got (X, F)"
+        )
     evaluation = Evaluation.of(F * problem.signs, G)
     return X, evaluation
 

@@ -98,7 +98,9 @@ def solve(
         ordered=ordered,
     )
     if limits.none and getattr(setup.solver, "needs_limit", True):
-        raise OptionError(f"solver {setup.solver_name!r} needs budget=, time_limit= or max_cost= to know when to stop")
+        raise OptionError(
+            f"solver {setup.solver_name!r} needs budget=, time_limit= or max_cost= to know when to stop"
+        )
     _check_execution(executor, workers, timeout)
     watchers = [callbacks] if callable(callbacks) else list(callbacks)
     for watcher in watchers:
@@ -108,21 +110,33 @@ def solve(
     with ExitStack() as stack:
         stack.callback(session.close)
         evaluator = _Late(setup, executor, workers, timeout)
-        stack.push(lambda kind, error, trace: evaluator.close(kill=kind is not None) or False)
+        stack.enter_context(evaluator)
         if progress:
-            watchers.append(stack.enter_context(ProgressBar(limits, problem.name)))
-        return Driver(session, evaluator.make() if not session.searches else Serial(problem, ()), watchers).run()
+            watchers.append(stack.enter_context(ProgressBar(limits, str(problem.name))))
+        return Driver(
+            session, evaluator.make() if not session.searches else Serial(problem, ()), watchers
+        ).run()
 
 
 def minimize(
-    function: Callable[..., Any], space: Any, *, objectives: Any = None, constraints: Any = (), **arguments: Any
+    function: Callable[..., Any],
+    space: Any,
+    *,
+    objectives: Any = None,
+    constraints: Any = (),
+    **arguments: Any,
 ) -> Result:
     """Minimise `function` over `space`; the other arguments go to `Problem` and to `solve`."""
     return _optimize(function, space, "minimize", objectives, constraints, arguments)
 
 
 def maximize(
-    function: Callable[..., Any], space: Any, *, objectives: Any = None, constraints: Any = (), **arguments: Any
+    function: Callable[..., Any],
+    space: Any,
+    *,
+    objectives: Any = None,
+    constraints: Any = (),
+    **arguments: Any,
 ) -> Result:
     """Maximise `function` over `space`; the other arguments go to `Problem` and to `solve`."""
     return _optimize(function, space, "maximize", objectives, constraints, arguments)
@@ -136,8 +150,12 @@ def _optimize(
 ) -> Result:
     stated = {name: arguments.pop(name) for name in _PROBLEM_ARGUMENTS if name in arguments}
     if "direction" in arguments:
-        raise OptionError(f"direction is said by the verb {direction}, got direction={arguments['direction']!r} beside it")
-    problem = Problem(function, space, objectives=objectives, direction=direction, constraints=constraints, **stated)
+        raise OptionError(
+            f"direction is said by the verb {direction}, got {arguments['direction']!r} beside it"
+        )
+    problem = Problem(
+        function, space, objectives=objectives, direction=direction, constraints=constraints, **stated
+    )
     _check_arguments(direction, arguments)
     return solve(problem, **arguments)
 
@@ -162,13 +180,17 @@ def _check_execution(executor: Any, workers: int | None, timeout: float | None) 
         if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not timeout > 0:
             raise OptionError(f"timeout must be seconds > 0 or None, got {timeout!r}")
         if executor is not None:
-            raise OptionError("timeout needs our own processes, which can be stopped; pass workers= instead of executor=")
+            raise OptionError(
+                "timeout needs our own processes, which can be stopped; give workers=, not executor="
+            )
 
 
 class _Late:
     """Makes the evaluator when it is needed and closes it if it was made."""
 
-    def __init__(self, setup: Setup, executor: Executor | None, workers: int | None, timeout: float | None) -> None:
+    def __init__(
+        self, setup: Setup, executor: Executor | None, workers: int | None, timeout: float | None
+    ) -> None:
         self._setup, self._executor, self._workers, self._timeout = setup, executor, workers, timeout
         self._made: Evaluator | None = None
 
@@ -183,6 +205,9 @@ class _Late:
             self._made = Serial(setup.problem, setup.catch)
         return self._made
 
-    def close(self, kill: bool = False) -> None:
+    def __enter__(self) -> _Late:
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
         if self._made is not None:
-            self._made.close(kill)
+            self._made.close(kill=kind is not None)
