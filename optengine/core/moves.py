@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from optengine.core.variables import CATEGORICAL, PERMUTATION, REAL, SIMPLEX
 
 if TYPE_CHECKING:
-    from optengine.core.space import Block, Space
+    from optengine.core.columns import Block
+    from optengine.core.space import Space
 
 Floats = NDArray[np.float64]
 

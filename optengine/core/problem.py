@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -100,7 +100,6 @@ class Problem:
     moves: tuple[str, ...] = ()  # kinds of move that `delta` can evaluate
     best_known: float | None = None  # best objective value known, in the user's direction
     best_known_source: str | None = None
-    exact: ClassVar[bool] = False  # values are exact integers in float64
 
     def __init__(
         self,

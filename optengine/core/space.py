@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -15,6 +14,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from optengine.core import codec
+from optengine.core.columns import Block, block_holds, bounds_variable, collect, constants
 from optengine.core.errors import SpaceError, did_you_mean
 from optengine.core.known import Cardinality, Predicate, Row
 from optengine.core.moves import neighbours
@@ -73,17 +73,6 @@ Mask: TypeAlias = NDArray[np.bool_]
 TOLERANCE = 1e-9  # relative, within which a known constraint counts as satisfied
 
 
-@dataclass(frozen=True)
-class Block:
-    """A run of columns that only means something together: a permutation, a subset or a simplex."""
-
-    kind: int
-    start: int
-    stop: int
-    size_low: int = 0  # subsets: how many are chosen
-    size_high: int = 0
-
-
 class Space:
     """An ordered set of named variables with known constraints.
 
@@ -119,8 +108,8 @@ class Space:
         if isinstance(variables, Variable):
             self.named, variables = False, {"x": variables}
         elif variables is not None and not isinstance(variables, Mapping):
-            self.named, variables = False, {"x": _bounds(variables)}
-        self.variables: dict[str, Variable] = _collect(variables or {}, named)
+            self.named, variables = False, {"x": bounds_variable(variables)}
+        self.variables: dict[str, Variable] = collect(variables or {}, named)
         if not self.named and named:
             raise SpaceError(f"variables must be named all or not at all, got bounds and {list(named)}")
         self.names = tuple(self.variables)
@@ -146,7 +135,7 @@ class Space:
                 ]
             start += variable.n_columns
         self.width, self.blocks = start, tuple(blocks)
-        parts = [_constants(v) for v in self.variables.values()]
+        parts = [constants(v) for v in self.variables.values()]
         self.kind, self.lower, self.upper, self.log, self.n_levels, self._canonical = (
             np.concatenate(column) for column in zip(*parts, strict=True)
         )
@@ -292,7 +281,7 @@ class Space:
         whole = np.isin(self.kind, (REAL, SIMPLEX), invert=True)
         inside &= (X[:, whole] == np.rint(X[:, whole])).all(axis=1)
         for block in self.blocks:
-            inside &= _block_holds(block, X[:, block.start : block.stop], tol)
+            inside &= block_holds(block, X[:, block.start : block.stop], tol)
         if self.conditional:
             inside &= (self.canonical(X) == X).all(axis=1)
         return inside
@@ -475,69 +464,3 @@ class Space:
 def as_space(value: Any) -> Space:
     """Return `value` as a Space: a Space, a dict of variables, one variable, or a list of bounds."""
     return value if isinstance(value, Space) else Space(value)
-
-
-def _bounds(pairs: Any) -> Variable:
-    try:
-        array = np.asarray(list(pairs), dtype=np.float64)
-    except (TypeError, ValueError):
-        array = np.empty(0)
-    if array.ndim != 2 or array.shape[1] != 2 or not len(array):
-        raise SpaceError(
-            f"space must be a Space, a dict of variables, a variable, or (low, high) pairs, got {pairs!r}"
-        )
-    return Real(array[:, 0], array[:, 1])
-
-
-def _collect(given: Mapping[str, Variable], named: Mapping[str, Variable]) -> dict[str, Variable]:
-    for name in named:
-        if name in given:
-            raise SpaceError(f"names of variables must be distinct, got {name!r} twice")
-    variables = {**given, **named}
-    if not variables:
-        raise SpaceError("a space needs at least one variable, got none")
-    for name, variable in variables.items():
-        if not isinstance(name, str) or not name:
-            raise SpaceError(f"names of variables must be non-empty strings, got {name!r}")
-        if not isinstance(variable, Variable):
-            raise SpaceError(f"{name} must be a variable such as Real(0, 1), got {variable!r}")
-    return variables
-
-
-def _constants(variable: Variable) -> tuple[NDArray[Any], ...]:
-    """kind, lower, upper, log, n_levels and canonical value of a variable's columns."""
-    width, kind = variable.n_columns, variable.kind
-    lower, upper = np.zeros(width), np.ones(width)
-    levels = np.zeros(width, dtype=np.int64)
-    log = np.full(width, bool(getattr(variable, "log", False)))
-    if kind in (REAL, INTEGER):
-        lower = np.ravel(variable.low).astype(np.float64)  # type: ignore[attr-defined]
-        upper = np.ravel(variable.high).astype(np.float64)  # type: ignore[attr-defined]
-        if kind == INTEGER:
-            levels = (upper - lower).astype(np.int64) + 1
-    elif kind in (CATEGORICAL, ORDINAL):
-        levels = np.array([len(variable.levels(i)) for i in range(width)], dtype=np.int64)  # type: ignore[attr-defined]
-        upper = levels - 1.0
-    elif kind in (BINARY, SUBSET):
-        levels[:] = 2
-    elif kind == PERMUTATION:
-        levels[:] = variable.columns_each
-        upper = np.full(width, variable.columns_each - 1.0)
-    canonical: NDArray[Any] = lower.copy()
-    each = variable.columns_each
-    if kind == PERMUTATION:
-        canonical = np.tile(np.arange(each, dtype=np.float64), variable.size)
-    elif kind == SIMPLEX:
-        canonical = np.full(width, 1.0 / each)
-    elif kind == SUBSET:
-        canonical = np.tile((np.arange(each) < variable.size_[0]).astype(np.float64), variable.size)  # type: ignore[attr-defined]
-    return np.full(width, kind, dtype=np.uint8), lower, upper, log, levels, canonical
-
-
-def _block_holds(block: Block, X: Batch, tol: float) -> Mask:
-    if block.kind == PERMUTATION:
-        return np.asarray((np.sort(X, axis=1) == np.arange(X.shape[1])).all(axis=1))
-    total = X.sum(axis=1)
-    if block.kind == SIMPLEX:
-        return np.asarray(np.abs(total - 1.0) <= tol * X.shape[1])
-    return np.asarray((total >= block.size_low) & (total <= block.size_high))

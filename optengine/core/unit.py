@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from optengine.core.variables import PERMUTATION, REAL, SIMPLEX
 
 if TYPE_CHECKING:
-    from optengine.core.space import Block, Space
+    from optengine.core.columns import Block
+    from optengine.core.space import Space
 
 Floats = NDArray[np.float64]
 TINY = np.finfo(np.float64).tiny

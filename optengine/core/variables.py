@@ -119,7 +119,7 @@ class Variable:
             object.__setattr__(self, name, value)
 
     def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and self.fingerprint() == other.fingerprint()  # type: ignore[attr-defined]
+        return type(self) is type(other) and self.fingerprint() == other.fingerprint()
 
     def __hash__(self) -> int:
         return hash(repr(self.fingerprint()))

@@ -1,0 +1,1 @@
+../../optengine/__init__.py
