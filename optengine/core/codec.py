@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optengine.core.errors import SpaceError
+from optengine.core.levels import index_of
 from optengine.core.variables import (
     BINARY,
     CATEGORICAL,
@@ -23,7 +24,6 @@ from optengine.core.variables import (
     SIMPLEX,
     SUBSET,
     Variable,
-    index_of,
 )
 
 Floats = NDArray[np.float64]
@@ -43,8 +43,8 @@ def decoder(variable: Variable) -> Callable[[Floats], Any]:
         return lambda c: c.reshape(*shape, variable.columns_each).copy()
     if kind in (CATEGORICAL, ORDINAL):
         if shape:
-            tables = _tables(variable)
-            return lambda c: _look_up(tables, c[None, :]).reshape(shape)
+            table = _table(variable)
+            return lambda c: _look_up(table, c).reshape(shape)
         levels = variable.levels()  # type: ignore[attr-defined]
         return lambda c: levels[int(c[0])]
     if shape:
@@ -54,43 +54,39 @@ def decoder(variable: Variable) -> Callable[[Floats], Any]:
     return lambda c: scalar(c[0])
 
 
-def column(variable: Variable, columns: Floats) -> Any:
-    """Return the user's values of a batch, shape (n,) + shape; subsets as 0/1 membership (n, ..., items)."""
-    n, kind, shape = len(columns), variable.kind, variable.dims
-    if kind in (SUBSET, PERMUTATION):
-        return columns.astype(np.int64).reshape(n, *shape, variable.columns_each)
-    if kind == SIMPLEX:
-        return columns.reshape(n, *shape, variable.columns_each)
+def batch_decoder(variable: Variable) -> Callable[[Floats], Any]:
+    """Return the function from a batch's columns to the user's values, (n,) + shape; subsets as 0/1 (n, ..., items).
+
+    It returns new arrays: an objective may write into them.
+    """
+    kind, shape = variable.kind, variable.dims
     if kind in (CATEGORICAL, ORDINAL):
-        return _look_up(_tables(variable), columns).reshape(n, *shape)
-    dtype: Any = np.float64 if kind == REAL else np.bool_ if kind == BINARY and not shape else np.int64
-    return columns.astype(dtype, copy=False).reshape(n, *shape)
+        table = _table(variable)
+        return lambda columns: _look_up(table, columns).reshape(len(columns), *shape)
+    inner = (*shape, variable.columns_each) if kind in (SUBSET, PERMUTATION, SIMPLEX) else shape
+    real, flag = kind in (REAL, SIMPLEX), kind == BINARY and not shape
+    dtype: Any = np.float64 if real else np.bool_ if flag else np.int64
+    return lambda columns: columns.astype(dtype).reshape(len(columns), *inner)
 
 
-def _tables(variable: Variable) -> list[NDArray[Any]]:
-    """One array of levels an element; float64 where all levels are numbers, else object."""
-    size = variable.size
-    tables = []
-    for element in range(size):
-        levels = variable.levels(element)  # type: ignore[attr-defined]
-        numeric = all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in levels)
-        table = np.empty(len(levels), dtype=np.float64 if numeric and variable.kind == ORDINAL else object)
-        table[:] = levels if table.dtype != object else [None] * len(levels)
-        if table.dtype == object:
-            for i, level in enumerate(levels):
-                table[i] = level
-        tables.append(table)
-    return tables
+def _table(variable: Variable) -> NDArray[Any]:
+    """Levels (k,) where all elements share them, else (size, k) with rows filled up; float64 for numeric ordinals."""
+    shared = variable.levels(variable.size - 1) is variable.levels(0)  # type: ignore[attr-defined]
+    sets = [variable.levels(i) for i in range(1 if shared else variable.size)]  # type: ignore[attr-defined]
+    numeric = all(isinstance(v, (int, float)) and not isinstance(v, bool) for levels in sets for v in levels)
+    dtype = np.float64 if numeric and variable.kind == ORDINAL else object
+    table = np.zeros((len(sets), max(len(levels) for levels in sets)), dtype=dtype)
+    for element, levels in enumerate(sets):
+        for i, level in enumerate(levels):  # one by one: a level may be a sequence
+            table[element, i] = level
+    return table[0] if shared else table
 
 
-def _look_up(tables: list[NDArray[Any]], columns: Floats) -> NDArray[Any]:
-    """Replace indices (n, size) by levels."""
+def _look_up(table: NDArray[Any], columns: Floats) -> NDArray[Any]:
+    """Replace indices (..., size) by levels."""
     indices = columns.astype(np.int64)
-    same = all(table is tables[0] or np.array_equal(table, tables[0]) for table in tables)
-    if same:
-        return tables[0][indices]
-    picked = [table[indices[:, element]] for element, table in enumerate(tables)]
-    return np.stack(picked, axis=1)
+    picked: NDArray[Any] = table[indices] if table.ndim == 1 else table[np.arange(len(table)), indices]
+    return picked
 
 
 def encode(variable: Variable, value: Any, name: str) -> Floats:
@@ -107,20 +103,24 @@ def encode(variable: Variable, value: Any, name: str) -> Floats:
     numbers = _as_numbers(value, name, shape, variable)
     low = np.ravel(getattr(variable, "low", 0.0))
     high = np.ravel(getattr(variable, "high", 1.0))
-    slack = SLACK * np.maximum(1.0, np.maximum(np.abs(low), np.abs(high)))
-    if ((numbers < low - slack) | (numbers > high + slack)).any():
-        raise SpaceError(f"{name} must lie in {variable!r}, got {value!r}")
+    slack = (SLACK if kind == REAL else 0.0) * np.maximum(1.0, np.maximum(np.abs(low), np.abs(high)))
     if kind != REAL:
         whole = np.rint(numbers)
-        if (np.abs(numbers - whole) > slack).any():
+        if (np.abs(numbers - whole) > SLACK).any():
             raise SpaceError(f"{name} must be a whole number in {variable!r}, got {value!r}")
         numbers = whole
+    if ((numbers < low - slack) | (numbers > high + slack)).any():
+        raise SpaceError(f"{name} must lie in {variable!r}, got {value!r}")
     return np.clip(numbers, low, high)
 
 
 def _as_numbers(value: Any, name: str, shape: tuple[int, ...], variable: Variable) -> Floats:
     try:
-        numbers = np.asarray(value, dtype=np.float64)
+        if np.asarray(value).dtype.kind in "US":  # NumPy would read the text "1" as a number
+            raise TypeError
+        numbers = (
+            np.asarray(value, dtype=np.float64) + 0.0
+        )  # 0.0 in place of -0.0: one point, one row of bytes
     except (TypeError, ValueError):
         raise SpaceError(f"{name} must be a number or an array in {variable!r}, got {value!r}") from None
     if numbers.shape != shape or not np.isfinite(numbers).all():
@@ -128,18 +128,20 @@ def _as_numbers(value: Any, name: str, shape: tuple[int, ...], variable: Variabl
     return numbers.ravel()
 
 
+def depth(value: Any) -> int:
+    """How deep lists and arrays are nested in `value`; tuples may be levels and do not count."""
+    nested = 0
+    while isinstance(value, list) or (isinstance(value, np.ndarray) and value.ndim):
+        nested, value = nested + 1, value[0] if len(value) else None
+    return nested
+
+
 def _encode_levels(variable: Variable, value: Any, name: str, shape: tuple[int, ...]) -> Floats:
-    if shape:
-        values = np.empty(shape, dtype=object)
-        try:
-            values[...] = (
-                value if isinstance(value, np.ndarray) else np.array(value, dtype=object).reshape(shape)
-            )
-        except ValueError:
-            raise SpaceError(f"{name} must have shape {shape}, got {value!r}") from None
-        items = list(values.ravel())
-    else:
-        items = [value]
+    items = [value]
+    for size in shape:  # not np.array: a level may be a sequence
+        if not all(isinstance(item, (list, tuple, np.ndarray)) and len(item) == size for item in items):
+            raise SpaceError(f"{name} must have shape {shape}, got {value!r}")
+        items = [part for item in items for part in item]
     indices = np.empty(len(items))
     for i, item in enumerate(items):
         levels = variable.levels(i)  # type: ignore[attr-defined]
@@ -175,8 +177,8 @@ def _encode_blocks(variable: Variable, value: Any, name: str, shape: tuple[int, 
 def _encode_subset(variable: Variable, value: Any, name: str, n: int) -> Floats:
     low, high = variable.size_  # type: ignore[attr-defined]
     try:
-        items = np.unique(np.asarray(list(value), dtype=np.float64))
-        count = len(list(value))
+        chosen = list(value)
+        items, count = np.unique(np.asarray(chosen, dtype=np.float64)), len(chosen)
     except (TypeError, ValueError):
         raise SpaceError(f"{name} must be the chosen items, integers in 0..{n - 1}, got {value!r}") from None
     whole = (items == np.floor(items)).all() and (items >= 0).all() and (items < n).all()

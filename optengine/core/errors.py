@@ -8,13 +8,20 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import re
 from collections.abc import Iterable
 from types import ModuleType
 from typing import Any
 
+_LINE_BREAKS = re.compile(r"\s*[\r\n]\s*")
+
 
 class OptEngineError(Exception):
     """Base of every error raised on purpose by optengine."""
+
+    def __init__(self, message: str = "") -> None:
+        # Values in a message may have a repr of several lines, as arrays do, and a message is one line.
+        super().__init__(_LINE_BREAKS.sub(" ", str(message)))
 
 
 class SpaceError(OptEngineError, ValueError):

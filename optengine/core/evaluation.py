@@ -93,6 +93,8 @@ class Evaluation:
         F = F[:, None] if F.ndim == 1 else F
         G = np.empty((len(F), 0)) if G is None else np.asarray(G, dtype=np.float64)
         failed = np.asarray(np.isnan(F).any(axis=1) | np.isnan(G).any(axis=1))
+        if failed.any():
+            F, G = np.where(failed[:, None], np.nan, F), np.where(failed[:, None], np.nan, G)
         return Evaluation(F, G, failed)
 
 

@@ -119,10 +119,14 @@ class History:
         """(n,) best feasible first objective up to each row, NaN before there is one."""
         columns = self._columns
         usable = (self.violation <= 0.0) & columns["counts"]
-        running = (
-            np.minimum.accumulate(np.where(usable, columns["F"][:, 0], np.inf)) if self._rows else np.empty(0)
-        )
-        return np.asarray(np.where(np.isinf(running), np.nan, running * self._signs[0]))
+        running = np.minimum.accumulate(np.where(usable, columns["F"][:, 0], np.inf))
+        return np.where(np.logical_or.accumulate(usable), running * self._signs[0], np.nan)
+
+    def copy(self) -> History:
+        """Return the history as it is now; its columns are shared, rows added later are not."""
+        twin = History(self._signs, self._width, self._n_constraints)
+        twin._parts, twin._rows = list(self._parts), self._rows
+        return twin
 
     def state(self) -> dict[str, Any]:
         """Plain arrays from which `restore` rebuilds the history."""

@@ -71,9 +71,12 @@ class Cardinality:
     def __post_init__(self) -> None:
         if isinstance(self.names, str):
             object.__setattr__(self, "names", (self.names,))
-        object.__setattr__(self, "names", tuple(self.names))
-        for bound in (self.lower, self.upper):
-            if bound is not None and (isinstance(bound, bool) or int(bound) != bound or bound < 0):
+        object.__setattr__(self, "names", tuple(self.names) if isinstance(self.names, Iterable) else ())
+        if not self.names:
+            raise SpaceError(f"names of Cardinality must hold at least one name, got {self.names!r}")
+        for bound in (self.lower, *(() if self.upper is None else (self.upper,))):
+            number = isinstance(bound, (int, float, np.integer)) and not isinstance(bound, bool)
+            if not number or not float(bound).is_integer() or bound < 0:
                 raise SpaceError(f"lower and upper of Cardinality must be integers >= 0, got {bound!r}")
         if self.upper is not None and self.lower > self.upper:
             raise SpaceError(f"lower of Cardinality must be <= upper, got {self.lower} and {self.upper}")

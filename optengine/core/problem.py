@@ -120,6 +120,8 @@ class Problem:
             raise ProblemError(f"function must be callable, got {function!r}")
         if array not in ARRAYS:
             raise ProblemError(f"array must be one of {list(ARRAYS)}, got {array!r}")
+        if cost is not None and not callable(cost) and not isinstance(cost, (int, float, np.number)):
+            raise ProblemError(f"cost must be a number, a function of x or None, got {cost!r}")
         self.function = function
         self.space: Space = as_space(space)
         self.objectives = _objectives(objectives, direction)
@@ -171,8 +173,17 @@ class Problem:
             raise EvaluationFailed(f"the objective raised {_said(error)} at {x!r}", x) from error
         measurement = self._reader.read(returned, x)
         if self.cost is not None:
-            measurement.cost = float(self.cost(x) if callable(self.cost) else self.cost)
+            measurement.cost = self._known_cost(row)
         return measurement
+
+    def _known_cost(self, row: Batch) -> float:
+        if not callable(self.cost):
+            return float(self.cost or 0.0)
+        x = self.space.decode_one(row)
+        try:
+            return float(self.cost(x))
+        except Exception as error:
+            raise EvaluationFailed(f"the cost raised {_said(error)} at {x!r}", x) from error
 
     def measure_batch(self, X: Batch) -> Evaluation:
         """Evaluate a batch through a vectorised function, or row by row."""
@@ -192,11 +203,7 @@ class Problem:
             ) from error
         evaluation = self._reader.read_batch(returned, len(X))
         if self.cost is not None:
-            known = [
-                float(self.cost(self.space.decode_one(row)) if callable(self.cost) else self.cost)
-                for row in X
-            ]
-            evaluation.cost = np.array(known)
+            evaluation.cost = np.array([self._known_cost(row) for row in X])
         return evaluation
 
     def collect(self, measurements: Sequence[Measurement]) -> Evaluation:
@@ -223,7 +230,7 @@ class Problem:
             x = {name: cupy.asarray(column) for name, column in x.items()}
         else:
             x = cupy.asarray(x)
-        returned = self.function(x)
+        returned = self.function(**x) if self.call == "kwargs" else self.function(x)
         if isinstance(returned, dict):
             return {name: cupy.asnumpy(column) for name, column in returned.items()}
         return cupy.asnumpy(returned)
@@ -259,16 +266,16 @@ def _said(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
+def _listed(given: Any, kind: type) -> list[Any]:
+    """One or several as a list; what is neither is one, for the check of its kind to refuse."""
+    return list(given) if isinstance(given, Iterable) and not isinstance(given, (str, kind)) else [given]
+
+
 def _objectives(given: Any, direction: str | Sequence[str]) -> tuple[Objective, ...]:
-    if given is None:
-        items: list[Any] = ["objective"]
-    elif isinstance(given, (str, Objective)):
-        items = [given]
-    else:
-        items = list(given)
+    items = ["objective"] if given is None else _listed(given, Objective)
     if not items:
         raise ProblemError("objectives must name at least one objective, got none")
-    directions = [direction] * len(items) if isinstance(direction, str) else list(direction)
+    directions = [direction] * len(items) if isinstance(direction, str) else _listed(direction, str)
     if len(directions) != len(items):
         raise ProblemError(f"direction must be one word or {len(items)} of them, got {direction!r}")
     result = []
@@ -283,7 +290,7 @@ def _objectives(given: Any, direction: str | Sequence[str]) -> tuple[Objective, 
 
 
 def _constraints(given: Any, objectives: tuple[Objective, ...]) -> tuple[Constraint, ...]:
-    items = [given] if isinstance(given, (str, Constraint)) else list(given)
+    items = [] if given is None else _listed(given, Constraint)
     result = []
     for item in items:
         if not isinstance(item, (str, Constraint)):

@@ -132,14 +132,19 @@ class Result:
         return lines
 
     def to_frame(self) -> DataFrame:
-        """Return the evaluations as a pandas DataFrame: number, seconds, variables, objectives, constraints."""
+        """Return the evaluations as a pandas DataFrame: number, seconds, variables, objectives, constraints, failed.
+
+        A variable whose name is also that of another column becomes `x.name`.
+        """
         pandas = require("pandas", extra="frame")
         history = self.history
         columns: dict[str, Any] = {"number": history.number, "seconds": history.seconds}
         decoded = self.space.columns(history.X)
         active = self.space.active(history.X)
+        taken = {*columns, "failed", *(name for name, _ in self.objectives), *self.constraints}
         for name, values in (decoded if self.space.named else {"x": decoded}).items():
             start = self.space.slices[name].start
+            name = f"x.{name}" if name in taken else name
             if values.ndim == 1:
                 off = ~active[:, start]
                 columns[name] = pandas.Series(values).mask(off) if off.any() else values
@@ -165,7 +170,7 @@ class Result:
     def to_dict(self, history: bool = True) -> dict[str, Any]:
         """Return a JSON-able dict; arrays of the history are base64 of little-endian numbers, so nothing is rounded."""
         encoded = None if self.x is None else self.space.encode(self.x)[0].tolist()
-        front = None if self.front is None else {"X": self.front.X.tolist(), "F": self.front.F.tolist()}
+        front = None if self.front is None else {k: jsonable(getattr(self.front, k).tolist()) for k in "XF"}
         return {
             "format": FORMAT,
             "problem": self.problem,
@@ -246,11 +251,10 @@ def jsonable(value: Any) -> Any:
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, np.ndarray):
-        return (
-            {"array": value.tolist(), "dtype": str(value.dtype)}
-            if value.dtype != object
-            else jsonable(list(value))
-        )
+        if value.dtype.kind not in "biufU":
+            return jsonable(value.tolist())
+        plain = value.dtype.kind != "f" or np.isfinite(value).all()
+        return {"array": value.tolist() if plain else jsonable(value.tolist()), "dtype": str(value.dtype)}
     if isinstance(value, float) and not math.isfinite(value):
         return {"float": repr(value)}
     if isinstance(value, StrEnum):
@@ -269,14 +273,14 @@ def _from_json(value: Any) -> Any:
         if set(value) == {"float"}:
             return float(value["float"])
         if set(value) == {"array", "dtype"}:
-            return np.array(value["array"], dtype=value["dtype"])
+            return np.array(_from_json(value["array"]), dtype=value["dtype"])
         return {k: _from_json(v) for k, v in value.items()}
     return [_from_json(v) for v in value] if isinstance(value, list) else value
 
 
 def _front(stored: dict[str, Any], space: Space, n_objectives: int) -> Front:
-    X = np.array(stored["X"], dtype=np.float64).reshape(-1, space.width)
-    return Front(X, np.array(stored["F"], dtype=np.float64).reshape(-1, n_objectives), space)
+    X, F = (np.array(_from_json(stored[k]), dtype=np.float64) for k in "XF")
+    return Front(X.reshape(-1, space.width), F.reshape(-1, n_objectives), space)
 
 
 def _pack(array: NDArray[Any]) -> dict[str, Any]:

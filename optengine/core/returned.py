@@ -135,10 +135,8 @@ class Reader:
     def _numbers(self, returned: Any, x: Any) -> list[float]:
         wanted = len(self.objectives)
         shape = "a number" if wanted == 1 else f"a sequence of {wanted} numbers"
-        if isinstance(returned, (str, bytes)):
-            raise ProblemError(f"the objective must return {shape}, got {_short(returned)} at {x!r}")
         try:
-            array = np.asarray(returned, dtype=np.float64)
+            array = _floats(returned)
         except (TypeError, ValueError):
             raise ProblemError(
                 f"the objective must return {shape}, got {_short(returned)} at {x!r}"
@@ -151,9 +149,7 @@ class Reader:
         if value is None:
             return float("nan")
         try:
-            if isinstance(value, (str, bytes)) or np.size(value) != 1:
-                raise TypeError
-            return float(np.asarray(value, dtype=np.float64).reshape(()))
+            return float(_floats(value).reshape(()))
         except (TypeError, ValueError):
             given = _short(value)
             raise ProblemError(
@@ -204,9 +200,7 @@ class Reader:
             if "cost" in returned and "cost" not in self._taken:
                 cost = self._column(returned["cost"], n, "cost")
             if "noise" in returned and "noise" not in self._taken:
-                noise = np.broadcast_to(
-                    np.asarray(returned["noise"], dtype=np.float64).reshape(n, -1), F.shape
-                )
+                noise = self._noise(returned["noise"], n)
         elif self.constraints:
             names = [o.name for o in self.objectives] + [c.name for c in self.constraints]
             raise ProblemError(
@@ -227,7 +221,7 @@ class Reader:
     def _matrix(self, returned: Any, n: int) -> Floats:
         k = len(self.objectives)
         try:
-            F = np.asarray(returned, dtype=np.float64)
+            F = _floats(returned)
         except (TypeError, ValueError):
             F = np.empty(0)
         if F.shape == (n,) and k == 1:
@@ -239,9 +233,19 @@ class Reader:
             f"the vectorized objective must return an array of shape {shape}, got {_short(returned)}"
         )
 
+    def _noise(self, values: Any, n: int) -> Floats:
+        shape = (n, len(self.objectives))
+        try:
+            array = _floats(values)
+            return np.array(np.broadcast_to(array[:, None] if array.shape == (n,) else array, shape))
+        except (TypeError, ValueError):
+            raise ProblemError(
+                f"noise must be {n} numbers or of shape {shape}, got {_short(values)}"
+            ) from None
+
     def _column(self, values: Any, n: int, name: str) -> Floats:
         try:
-            array = np.asarray(values, dtype=np.float64)
+            array = _floats(values)
         except (TypeError, ValueError):
             array = np.empty((0, 0))
         if array.shape not in ((n,), (n, 1)):
@@ -249,6 +253,14 @@ class Reader:
                 f"the vectorized objective must return {n} numbers for {name!r}, got {_short(values)}"
             )
         return array.reshape(n)
+
+
+def _floats(values: Any) -> Floats:
+    """Numbers as float64; TypeError for text and complex numbers, which NumPy would make real without a word."""
+    array = np.asarray(values)
+    if array.dtype.kind in "USc":
+        raise TypeError
+    return array.astype(np.float64, copy=False)
 
 
 def _short(value: Any) -> str:

@@ -17,6 +17,7 @@ from optengine.core import codec
 from optengine.core.columns import Block, block_holds, bounds_variable, collect, constants
 from optengine.core.errors import SpaceError, did_you_mean
 from optengine.core.known import Cardinality, Predicate, Row
+from optengine.core.levels import index_of
 from optengine.core.moves import neighbours
 from optengine.core.rows import LinearRows
 from optengine.core.unit import UnitMap
@@ -117,7 +118,7 @@ class Space:
         self._order_conditions()
         self._set_constraints(rows, where)
         self._unit = UnitMap.of(self)
-        self._decoders = [(n, codec.decoder(v), self.slices[n]) for n, v in self.variables.items()]
+        self._make_decoders()
 
     # -- construction ------------------------------------------------------------------------------------------
 
@@ -179,6 +180,14 @@ class Space:
         return self.slices[parent].start, np.array(codes)
 
     def _set_constraints(self, rows: Iterable[Row | Cardinality], where: Iterable[Predicate]) -> None:
+        for word, given in (("rows", rows), ("where", where)):
+            if isinstance(given, (Variable, str)) or not isinstance(
+                given, (Row, Cardinality, Predicate, Iterable)
+            ):
+                raise SpaceError(
+                    f"{word} must be a list of known constraints, got {given!r}; "
+                    f"a variable of that name goes into a dict: Space({{{word!r}: ...}})"
+                )
         rows = (rows,) if isinstance(rows, (Row, Cardinality)) else tuple(rows)
         where = (where,) if isinstance(where, Predicate) else tuple(where)
         for condition in where:
@@ -276,9 +285,9 @@ class Space:
 
     def contains(self, X: Batch, tol: float = TOLERANCE) -> Mask:
         """Return (n,) whether each row is a point of the space: box, whole numbers, structure, canonical values."""
-        slack = tol * np.maximum(1.0, np.maximum(np.abs(self.lower), np.abs(self.upper)))
-        inside: Mask = ((X >= self.lower - slack) & (X <= self.upper + slack)).all(axis=1)
         whole = np.isin(self.kind, (REAL, SIMPLEX), invert=True)
+        slack = tol * np.maximum(1.0, np.maximum(np.abs(self.lower), np.abs(self.upper))) * ~whole
+        inside: Mask = ((X >= self.lower - slack) & (X <= self.upper + slack)).all(axis=1)
         inside &= (X[:, whole] == np.rint(X[:, whole])).all(axis=1)
         for block in self.blocks:
             inside &= block_holds(block, X[:, block.start : block.stop], tol)
@@ -334,7 +343,7 @@ class Space:
 
         Inactive variables hold their canonical value; subsets are 0/1 membership (n, items).
         """
-        parts = {name: codec.column(v, X[:, self.slices[name]]) for name, v in self.variables.items()}
+        parts = {name: decode(X[:, columns]) for name, decode, columns in self._batch_decoders}
         return parts if self.named else parts["x"]
 
     def encode(self, x: Any) -> Batch:
@@ -343,21 +352,25 @@ class Space:
         Raises:
             SpaceError: unknown or missing names, values outside the space.
         """
-        if self.named:
-            points = [x] if isinstance(x, Mapping) else list(x)
-        else:
-            points = self._split(x)
+        points = self._split(x)
         X = np.empty((len(points), self.width))
         for i, point in enumerate(points):
             X[i] = self._encode_dict(point) if self.named else codec.encode(self.variables["x"], point, "x")
         return X
 
     def _split(self, x: Any) -> list[Any]:
+        """The points in `x`, which is one of them or a sequence."""
+        if self.named:
+            return list(x) if isinstance(x, Iterable) and not isinstance(x, (Mapping, str)) else [x]
         variable = self.variables["x"]
-        if variable.kind == SUBSET:
-            many = len(x) > 0 and np.ndim(x[0]) > 0
+        if variable.kind in (CATEGORICAL, ORDINAL):
+            level = not variable.dims and index_of(x, variable.levels()) >= 0  # type: ignore[attr-defined]
+            many = codec.depth(x) > len(variable.dims) and not level
+        elif variable.kind == SUBSET and not variable.dims:
+            nested = codec.depth(x)
+            many = nested > 1 or (nested == 1 and len(x) > 0 and isinstance(x[0], (tuple, set, frozenset)))
         else:
-            block = (variable.columns_each,) if variable.kind in (PERMUTATION, SIMPLEX) else ()
+            block = (variable.columns_each,) if variable.kind in (PERMUTATION, SUBSET, SIMPLEX) else ()
             try:
                 many = np.ndim(x) > len(variable.dims + block)
             except ValueError:
@@ -375,9 +388,10 @@ class Space:
         row = self._canonical.copy()
         given = np.zeros(self.width, dtype=bool)
         for name, value in point.items():
-            if value is None and self.variables[name].conditions:
+            variable = self.variables[name]
+            if value is None and variable.conditions and index_of(None, getattr(variable, "choices", ())) < 0:
                 continue
-            row[self.slices[name]] = codec.encode(self.variables[name], value, name)
+            row[self.slices[name]] = codec.encode(variable, value, name)
             given[self.slices[name]] = True
         missing = self.active(row[None, :])[0] & ~given
         for name, columns in self.slices.items():
@@ -401,7 +415,8 @@ class Space:
                     sum(math.comb(variable.columns_each, k) for k in range(low, high + 1)) ** variable.size
                 )
             elif variable.kind in (REAL, SIMPLEX):
-                if variable.columns_each > 1 or (self.lower[columns] < self.upper[columns]).any():
+                free = variable.kind == REAL and (self.lower[columns] < self.upper[columns]).any()
+                if variable.columns_each > 1 or free:
                     return None
             else:
                 total *= math.prod(int(k) for k in self.n_levels[columns])
@@ -446,11 +461,17 @@ class Space:
 
     def __getstate__(self) -> dict[str, Any]:
         """Decoders are functions made on the spot; they are made again, not pickled."""
-        return {key: value for key, value in self.__dict__.items() if key != "_decoders"}
+        return {key: value for key, value in self.__dict__.items() if not key.endswith("_decoders")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
+        self._make_decoders()
+
+    def _make_decoders(self) -> None:
         self._decoders = [(n, codec.decoder(v), self.slices[n]) for n, v in self.variables.items()]
+        self._batch_decoders = [
+            (n, codec.batch_decoder(v), self.slices[n]) for n, v in self.variables.items()
+        ]
 
     def without_functions(self) -> Space:
         """Return the same space without its predicates, which hold functions: what a stored Result keeps."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from optengine.core.errors import SpaceError
+from optengine.core.levels import from_plain
 from optengine.core.space import Space
 from optengine.core.variables import (
     Binary,
@@ -16,7 +17,6 @@ from optengine.core.variables import (
     Simplex,
     Subset,
     Variable,
-    from_plain,
 )
 
 

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 TINY = np.finfo(np.float64).tiny
+LARGEST_KEY = (
+    700  # exp(-700) is still a normal number; a simplex is read from ratios, so that any factor serves
+)
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ class UnitMap:
         if len(self.log):
             X[:, self.log] = np.exp(X[:, self.log])
         if len(self.discrete):
-            X[:, self.discrete] = np.rint(X[:, self.discrete])
+            X[:, self.discrete] = np.rint(X[:, self.discrete]) + 0.0  # 0.0 in place of -0.0
         np.clip(X, self.lower, self.upper, out=X)
         for block in self.blocks:
             X[:, block.start : block.stop] = _block_from_unit(block, U[:, block.start : block.stop])
@@ -98,7 +101,7 @@ def _block_from_unit(block: Block, U: Floats) -> Floats:
         shares = -np.log(np.clip(U, TINY, 1.0))
         total = shares.sum(axis=1, keepdims=True)
         shares[(total <= 0)[:, 0]] = 1.0
-        return np.asarray(shares / shares.sum(axis=1, keepdims=True))
+        return np.asarray(shares / shares.sum(axis=1, keepdims=True)) + 0.0  # 0.0 in place of -0.0
     order = np.argsort(-U, axis=1, kind="stable")
     rank = np.empty_like(order)
     np.put_along_axis(rank, order, np.broadcast_to(np.arange(n), order.shape), axis=1)
@@ -115,5 +118,5 @@ def _block_to_unit(block: Block, X: Floats) -> Floats:
         np.put_along_axis(U, X.astype(np.int64), keys, axis=1)
         return U
     if block.kind == SIMPLEX:
-        return np.asarray(np.exp(-n * X))
+        return np.asarray(np.exp(-min(n, LARGEST_KEY) * X))
     return np.where(X >= 0.5, 0.75, 0.25)

@@ -8,8 +8,7 @@ Subset, the item at each position for Permutation, and shares that sum to 1 for 
 from __future__ import annotations
 
 import math
-import pickle
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, cast
 
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from optengine.core.errors import SpaceError
+from optengine.core.levels import index_of, levels_of, plain
 
 REAL, INTEGER, CATEGORICAL, ORDINAL, BINARY, PERMUTATION, SUBSET, SIMPLEX = range(8)
 
@@ -52,15 +52,22 @@ def _condition(when: Any, kind: str) -> Condition:
         pairs = []
     if not pairs or not all(isinstance(name, str) for name, _ in pairs):
         raise SpaceError(f"when of {kind} must be (name, value), (name, [values]) or a dict, got {when!r}")
-    return tuple(
-        (name, tuple(values) if isinstance(values, (list, set, frozenset)) else (values,))
-        for name, values in pairs
-    )
+    return tuple((name, _awaited(values)) for name, values in pairs)
+
+
+def _awaited(values: Any) -> tuple[Any, ...]:
+    """The values a condition waits for; those of a set in an order that every process gives them."""
+    if isinstance(values, (set, frozenset)):
+        return tuple(sorted(values, key=repr))
+    return tuple(values) if isinstance(values, list) else (values,)
 
 
 def _numbers(value: ArrayLike, shape: tuple[int, ...], name: str, kind: str) -> NDArray[np.float64]:
     try:
+        if np.asarray(value).dtype.kind in "US":  # NumPy would read the text "1" as a number
+            raise TypeError
         array = np.array(np.broadcast_to(np.asarray(value, dtype=np.float64), shape))
+        array += 0.0  # 0.0 in place of -0.0
     except (TypeError, ValueError):
         raise SpaceError(f"{name} of {kind} must be numbers that fit shape {shape}, got {value!r}") from None
     if not np.isfinite(array).all():
@@ -140,28 +147,6 @@ class Variable:
         return description
 
 
-def plain(value: Any) -> Any:
-    """A JSON-able stand-in for a level or a bound: itself where JSON knows it, else its repr."""
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, np.ndarray):
-        value = (
-            value.tolist() if value.ndim == 0 or not (value == value.flat[0]).all() else value.flat[0].item()
-        )
-    if isinstance(value, tuple):
-        return {"tuple": [plain(v) for v in value]}
-    if value is None or isinstance(value, (bool, int, float, str, list)):
-        return value
-    return repr(value)
-
-
-def from_plain(value: Any) -> Any:
-    """Undo `plain`; values that JSON does not know stay their repr."""
-    if isinstance(value, dict) and set(value) == {"tuple"}:
-        return tuple(from_plain(v) for v in value["tuple"])
-    return value
-
-
 @dataclass(frozen=True, eq=False, repr=False)
 class _Numeric(Variable):
     low: ArrayLike
@@ -176,6 +161,11 @@ class _Numeric(Variable):
         low, high = _numbers(self.low, shape, "low", kind), _numbers(self.high, shape, "high", kind)
         if (low > high).any():
             raise SpaceError(f"low of {kind} must be <= high, got low={self.low!r} and high={self.high!r}")
+        with np.errstate(over="ignore"):
+            if not np.isfinite(high - low).all():
+                raise SpaceError(
+                    f"high - low of {kind} must be finite, got low={self.low!r} and high={self.high!r}"
+                )
         if self.log not in (True, False):
             raise SpaceError(f"log of {kind} must be True or False, got {self.log!r}")
         if self.log and (low <= 0).any():
@@ -184,7 +174,7 @@ class _Numeric(Variable):
         if self.fidelity:
             if shape or self.when:
                 raise SpaceError(f"a fidelity must be one unconditional number, got {kind} of shape {shape}")
-            target = float(high) if self.target is None else float(self.target)
+            target = float(high) if self.target is None else float(_numbers(self.target, (), "target", kind))
             if not float(low) <= target <= float(high):
                 raise SpaceError(f"target of {kind} must lie in [{low}, {high}], got {self.target!r}")
             self._set(target=target)
@@ -242,44 +232,8 @@ class Integer(_Numeric):
             )
         if (np.abs(low) > LARGEST_EXACT).any() or (np.abs(high) > LARGEST_EXACT).any():
             raise SpaceError(f"bounds of Integer must lie within +-2**53, got {self.low!r} and {self.high!r}")
-
-
-def _levels(values: Iterable[Any], name: str, kind: str) -> tuple[Any, ...]:
-    if isinstance(values, (str, bytes, Mapping)) or not isinstance(values, Iterable):
-        raise SpaceError(f"{name} of {kind} must be a list of values, got {values!r}")
-    levels = tuple(v.item() if isinstance(v, np.generic) else v for v in values)
-    if not levels:
-        raise SpaceError(f"{name} of {kind} must hold at least one value, got {values!r}")
-    for i, level in enumerate(levels):
-        if isinstance(level, float) and math.isnan(level):
-            raise SpaceError(f"{name} of {kind} must not hold NaN, got {levels!r}")
-        if any(level is other or (type(level) is type(other) and level == other) for other in levels[:i]):
-            raise SpaceError(f"{name} of {kind} must be distinct, got {level!r} twice")
-        if not isinstance(level, (type(None), bool, int, float, str, tuple)):
-            try:
-                pickle.dumps(level)
-            except Exception as error:  # pickle raises whatever the object's own code raises
-                raise SpaceError(
-                    f"{name} of {kind} must be picklable, got {level!r} ({error}); use a name and look the object up"
-                ) from error
-    return levels
-
-
-def index_of(value: Any, levels: Sequence[Any]) -> int:
-    """Position of `value` in `levels`, -1 if absent; 1, 1.0 and True are told apart where `levels` does."""
-    loose = -1
-    for i, level in enumerate(levels):
-        if level is value:
-            return i
-        try:
-            same = bool(level == value)
-        except (TypeError, ValueError):  # arrays and exotic objects do not compare to one bool
-            same = False
-        if same and type(level) is type(value):
-            return i
-        if same and loose < 0:
-            loose = i
-    return loose
+        if self.target is not None and self.target != math.floor(self.target):
+            raise SpaceError(f"target of Integer must be a whole number, got {self.target!r}")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -291,7 +245,7 @@ class Categorical(Variable):
 
     def __post_init__(self) -> None:
         shape = _shape(self.shape, "Categorical")
-        self._set(choices=_levels(self.choices, "choices", "Categorical"), shape=shape)
+        self._set(choices=levels_of(self.choices, "choices", "Categorical"), shape=shape)
         self._set(when=_condition(self.when, "Categorical"))
 
     def levels(self, element: int = 0) -> Sequence[Any]:
@@ -323,20 +277,20 @@ class Ordinal(Variable):
         target: Any = None,
     ) -> None:
         nested = (
-            not isinstance(levels, str)
+            isinstance(levels, (list, tuple, np.ndarray))
             and len(levels) > 0
             and all(isinstance(row, (list, np.ndarray)) for row in levels)
         )
         given = _shape(shape, "Ordinal")
         if nested:
-            sets = tuple(_levels(row, "levels", "Ordinal") for row in levels)
+            sets = tuple(levels_of(row, "levels", "Ordinal") for row in levels)
             given = given or (len(sets),)
             if math.prod(given) != len(sets):
                 raise SpaceError(
                     f"levels of Ordinal must be one list for each of {given}, got {len(sets)} lists"
                 )
         else:
-            sets = (_levels(levels, "levels", "Ordinal"),)
+            sets = (levels_of(levels, "levels", "Ordinal"),)
         self._set(
             levels_=sets, shape=given, when=_condition(when, "Ordinal"), fidelity=bool(fidelity), target=None
         )
@@ -345,12 +299,17 @@ class Ordinal(Variable):
                 raise SpaceError(
                     f"a fidelity must be one unconditional variable, got Ordinal of shape {given}"
                 )
+            words = [v for v in sets[0] if isinstance(v, bool) or not isinstance(v, (int, float))]
+            if words:
+                raise SpaceError(f"levels of a fidelity must be numbers, got {words[0]!r}")
             goal = sets[0][-1] if target is None else target
             if index_of(goal, sets[0]) < 0:
                 raise SpaceError(
                     f"target of Ordinal must be one of its levels {list(sets[0])}, got {target!r}"
                 )
             self._set(target=goal)
+        elif target is not None:
+            raise SpaceError(f"target of Ordinal needs fidelity=True, got target={target!r}")
 
     def levels(self, element: int = 0) -> Sequence[Any]:
         """The levels of one element."""
@@ -419,11 +378,11 @@ class Subset(_Block):
     ) -> None:
         self._set(n=n, shape=shape, when=when)
         self.__post_init__()
-        low, high = (0, self.n) if size is None else size if isinstance(size, (tuple, list)) else (size, size)
-        whole = all(isinstance(s, (int, np.integer)) and not isinstance(s, bool) for s in (low, high))
-        if not whole or not 0 <= low <= high <= self.n:
+        given = (0, self.n) if size is None else size if isinstance(size, (tuple, list)) else (size, size)
+        pair = [int(s) for s in given if isinstance(s, (int, np.integer)) and not isinstance(s, bool)]
+        if not len(pair) == len(given) == 2 or not 0 <= pair[0] <= pair[1] <= self.n:
             raise SpaceError(f"size of Subset must lie in 0..{self.n}, as k or (low, high), got {size!r}")
-        self._set(size_=(int(low), int(high)))
+        self._set(size_=tuple(pair))
 
     def fingerprint(self) -> dict[str, Any]:
         return super().fingerprint() | {"size": list(self.size_)}

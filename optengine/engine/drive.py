@@ -106,9 +106,9 @@ class Driver:
             return self._search()
         if session.journal is None or not session.journal.record.asks:
             session.tell_data()
-            if session.setup.x0 is not None and not session.setup.shared:
-                budget = session.remaining()
-                self._unfinished.append(session.hand_out_x0(session.setup.x0[:budget]))
+        x0 = session.x0_left()
+        if len(x0) and not session.setup.shared and session.reached() is None:
+            self._unfinished.append(session.hand_out_x0(x0[: session.remaining()]))
         try:
             if session.setup.shared:
                 return self._share()
@@ -138,7 +138,7 @@ class Driver:
         """Evaluate what is open of `asked`, tell the whole; returns why the run must end, if it must."""
         session, ended = self._session, None
         self._current.append(asked)
-        still = asked.open
+        still = asked.open[: session.remaining()]  # a resumed batch may be larger than a budget that was lowered
         rows = asked.X if len(still) == len(asked) else asked.X[still]
         if len(still):
             ended = session.reached()
@@ -173,7 +173,7 @@ class Driver:
             return False
         snapshot = Snapshot(self._session)
         answers = [watcher(snapshot) for watcher in self._watchers]  # every watcher sees every snapshot
-        return any(answer is True for answer in answers)
+        return any(isinstance(answer, (bool, np.bool_)) and bool(answer) for answer in answers)
 
     # -- as results come in ------------------------------------------------------------------------------------
 
@@ -185,9 +185,10 @@ class Driver:
         places: list[tuple[Asked, int]] = []
 
         def launch(asked: Asked) -> None:
-            self._current.append(asked)
-            positions = list(range(len(table), len(table) + len(asked.open)))
-            for position in asked.open:
+            left = session.remaining()
+            still = asked.open if left is None else asked.open[: max(0, left - pool.busy)]
+            positions = list(range(len(table), len(table) + len(still)))
+            for position in still:
                 table.append(asked.X[position])
                 places.append((asked, int(position)))
             pool.submit(positions, table)
@@ -196,13 +197,16 @@ class Driver:
 
         for asked in self._unfinished:
             launch(asked)
-        status = session.reached()
+        status, end = session.reached(), None
         while status is None:
-            free = session.setup.workers - pool.busy
+            free = pool.slots - pool.busy
             left = session.remaining()
             free = free if left is None else min(free, left - pool.busy)
-            if free > 0:
-                launch(session.ask(free))
+            if free > 0 and end is None:
+                try:
+                    launch(session.ask(free))
+                except StopAsking as signal:  # what is in flight still comes back
+                    end = signal
             if not pool.busy:
                 break
             for positions, evaluation, reasons in pool.collect():
@@ -215,7 +219,10 @@ class Driver:
                     status = Status.STOPPED
             status = status or session.reached()
         pool.abandon()
-        return status or session.reached() or Status.BUDGET_EXHAUSTED, ""
+        status = status or session.reached()
+        if status is None and end is not None:
+            raise end
+        return status or Status.BUDGET_EXHAUSTED, ""
 
     def _tell_row(self, asked: Asked, place: int) -> None:
         """Absorb and tell one row of an ask."""
@@ -225,8 +232,6 @@ class Driver:
         absorbed = session.absorb(single)
         assert absorbed is not None
         session.tell(single.X, absorbed[1], single.ids)
-        if not len(asked.open) and asked in self._current:
-            self._current.remove(asked)
 
     # -- several processes on one run --------------------------------------------------------------------------
 

@@ -49,6 +49,8 @@ class Limits:
 
 def _number(value: Any, name: str) -> float:
     try:
+        if isinstance(value, (str, bytes, bool)):
+            raise TypeError
         number = float(value)
     except (TypeError, ValueError):
         raise OptionError(f"{name} must be a number or None, got {value!r}") from None

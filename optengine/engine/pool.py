@@ -36,7 +36,8 @@ CHUNK_SECONDS = 0.05  # rows of cheap objectives travel together until they fill
 POLL_SECONDS = 0.05  # how often time-outs are looked at
 RETRIES = 2  # how often rows in flight are tried again after their worker died
 
-_INSTALLED: dict[str, Problem] = {}  # in a worker: the problems it was sent, by key
+_SENT: dict[str, bytes] = {}  # in a worker: the pickled problem it was sent, by key
+_INSTALLED: dict[str, Problem] = {}  # and the same unpickled
 
 
 @dataclass
@@ -110,23 +111,27 @@ def _raised(error: OptEngineError) -> Raised:
 
 def measure_sent(key: str, payload: bytes | None, rows: Floats) -> list[Measured | Raised]:
     """In a worker: measure rows of the problem `key`, unpickled once from `payload`."""
-    if key not in _INSTALLED:
+    if payload is not None and key not in _SENT:
         install(key, payload)
-    return measure_rows(_INSTALLED[key], rows)
+    try:
+        problem = ready(key)
+    except Exception as error:  # unpickling runs the objects' own code
+        reason = f"the worker cannot load the problem ({type(error).__name__}: {error})"
+        return [Raised(reason, (), "", EvaluationFailed(reason))] * len(rows)
+    return measure_rows(problem, rows)
 
 
-def install(key: str, payload: bytes | None, own_pool: bool = False) -> None:
-    """In a worker: keep the problem; our own workers leave Ctrl-C to the parent and die with it."""
-    import cloudpickle
-
-    if payload is not None:
-        _INSTALLED.clear()
-        _INSTALLED[key] = cloudpickle.loads(payload)
-    if own_pool:
+def install(key: str, payload: bytes | None, parent: int | None = None) -> None:
+    """In a worker: keep the problem; a worker of our own leaves Ctrl-C to its parent and dies with it."""
+    if parent is not None:
         import signal
 
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        threading.Thread(target=_die_with_parent, args=(os.getppid(),), daemon=True).start()
+        threading.Thread(target=_die_with_parent, args=(parent,), daemon=True).start()
+    if payload is not None:
+        _INSTALLED.clear()
+        _SENT.clear()
+        _SENT[key] = payload
 
 
 def _die_with_parent(parent: int) -> None:
@@ -135,8 +140,18 @@ def _die_with_parent(parent: int) -> None:
     os._exit(1)
 
 
-def ready(_: int) -> None:
-    """In a worker: nothing; that it came back shows that the worker stands."""
+def ready(key: str) -> Problem:
+    """In a worker: unpickle the problem `key` if that has not been done."""
+    if key not in _INSTALLED:
+        import cloudpickle
+
+        _INSTALLED[key] = cloudpickle.loads(_SENT[key])
+    return _INSTALLED[key]
+
+
+def stand_up(key: str) -> None:
+    """In a worker: load the problem, and stay long enough for the other workers to have to start too."""
+    ready(key)
     time.sleep(0.02)
 
 
@@ -171,7 +186,9 @@ class Pool:
         self._waiting: deque[int] = deque()
         self._suspects: set[int] = set()  # rows in flight when a worker died: retried one at a time
         self._deaths: dict[int, int] = {}
+        self._given_up: list[tuple[Positions, Evaluation, dict[int, str]]] = []  # rows recorded as failed, to be yielded
         self._mean_seconds = float("inf")
+        self._streaming = False
         self._X: Sequence[Floats] | Floats = np.empty((0, problem.space.width))
         self._left_running: list[Future[Any]] = []
 
@@ -195,9 +212,16 @@ class Pool:
         names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
         env = {name: threads for name in names if name not in os.environ}
         pool = ProcessPoolExecutor(
-            max_workers=self._workers, initializer=install, initargs=(self._key, self._payload, True), env=env
+            max_workers=self._workers, initializer=install, initargs=(self._key, self._payload, os.getpid()), env=env
         )
-        wait([pool.submit(ready, i) for i in range(self._workers or 1)])  # start-up is not evaluation time
+        started = [pool.submit(stand_up, self._key) for _ in range(self._workers or 1)]
+        wait(started)  # start-up is not evaluation time
+        for error in filter(None, (future.exception() for future in started)):
+            pool.shutdown(wait=True, kill_workers=True)
+            raise EvaluationFailed(
+                f"the workers cannot load the problem ({type(error).__name__}: {error}); define the objective where "
+                "they can import it, or pass executor=ThreadPoolExecutor()"
+            ) from error
         return pool
 
     # -- a batch -----------------------------------------------------------------------------------------------
@@ -207,7 +231,7 @@ class Pool:
         self._X, self._deaths = X, {}
         self._waiting.extend(range(len(X)))
         try:
-            while self._waiting or self._flying:
+            while self.busy:
                 self._launch()
                 yield from self._collect()
         finally:
@@ -215,7 +239,7 @@ class Pool:
 
     def submit(self, positions: list[int], X: Sequence[Floats]) -> None:
         """Put rows of a growing table X in the queue; `collect` yields them as they finish."""
-        self._X = X
+        self._X, self._streaming = X, True
         self._waiting.extend(positions)
         self._launch()
 
@@ -226,8 +250,15 @@ class Pool:
 
     @property
     def busy(self) -> int:
-        """Rows queued or in flight."""
-        return len(self._waiting) + sum(len(task.positions) for task in self._flying.values())
+        """Rows queued, in flight, or given up and not yet reported."""
+        flying = sum(len(task.positions) for task in self._flying.values())
+        return len(self._waiting) + flying + len(self._given_up)
+
+    @property
+    def slots(self) -> int:
+        """How many evaluations keep all workers busy."""
+        known = self._workers or getattr(self._user_executor, "_max_workers", None)
+        return int(known or os.cpu_count() or 1)
 
     def _launch(self) -> None:
         limit = self._workers if self._user_executor is None or self._workers else len(self._X)
@@ -243,11 +274,13 @@ class Pool:
                     future = self._executor.submit(measure_sent, self._key, payload, rows)
             except (BrokenExecutor, RuntimeError) as error:
                 self._waiting.extendleft(reversed(positions))
-                self._recover(error)
+                self._given_up += self._recover(error)
                 continue
             self._flying[future] = Task(positions, time.perf_counter())
 
     def _chunk(self) -> int:
+        if self._streaming:  # as many rows are in flight as there are workers: each takes one
+            return 1
         if self._problem.vectorized and self._timeout is None:
             return -(-len(self._X) // (self._workers or 1))
         if self._timeout is not None or not self._mean_seconds < CHUNK_SECONDS:
@@ -257,6 +290,8 @@ class Pool:
 
     def _collect(self) -> Iterator[tuple[Positions, Evaluation, dict[int, str]]]:
         """Yield what has finished; an error is raised once everything that finished beside it was yielded."""
+        given_up, self._given_up = self._given_up, []
+        yield from given_up
         if not self._flying:
             return
         poll = POLL_SECONDS if self._timeout is not None else 10 * POLL_SECONDS
@@ -373,6 +408,7 @@ class Pool:
     def abandon(self) -> None:
         """Leave what is still in flight: cancel what has not begun; our own running workers are killed at close."""
         self._waiting.clear()
+        self._given_up.clear()
         self._left_running = [future for future in self._flying if not future.cancel()]
         self._flying.clear()
 

@@ -93,10 +93,13 @@ class Session:
         self.n_tells = 0
         self.stored_result: Result | None = None
         self._repair: Callable[[Floats, Generator], Floats] | None = self._load_repair()
-        self.batch = self._natural_batch()
-        self.journal = Journaling(self) if setup.storage is not None else None
+        self.journal: Journaling | None = None
+        if setup.storage is not None:  # the journal compares the batch size, and may hold the seed
+            self.batch = self._batch_of(setup.solver.start(self.problem, default_rng(0)))
+            self.journal = Journaling(self)
         self.seed = setup.seed if setup.seed is not None else self._fresh_seed()
         self._start_run()
+        self.batch = self._batch_of(self.run)
 
     def _fresh_seed(self) -> int:
         if self.journal is not None:
@@ -111,11 +114,9 @@ class Session:
         self.run = self.setup.solver.start(self.problem, self.rng)
         self.searches = hasattr(self.run, "search")
 
-    def _natural_batch(self) -> int:
-        if self.setup.batch_size is not None:
-            return self.setup.batch_size
-        probe = self.setup.solver.start(self.problem, default_rng(0))
-        return max(int(getattr(probe, "batch", 1)), self.setup.workers)
+    def _batch_of(self, run: Any) -> int:
+        """Candidates asked together: what the user said, or what the solver likes and the workers need."""
+        return self.setup.batch_size or max(int(getattr(run, "batch", 1)), self.setup.workers)
 
     def _load_repair(self) -> Callable[[Floats, Generator], Floats] | None:
         if not self.space.constrained:
@@ -131,10 +132,11 @@ class Session:
         """Return the nearest points that keep the known constraints."""
         return X if self._repair is None else self._repair(X, self._repair_rng)
 
-    def propose(self, n: int | None) -> Floats:
-        """Ask the solver for n points and repair them."""
-        X = np.ascontiguousarray(self.run.ask(n), dtype=np.float64)
-        if X.ndim != 2 or X.shape[1] != self.space.width or (n is not None and len(X) != n):
+    def propose(self, n: int | None, whole: bool = False) -> Floats:
+        """Ask the solver for n points and repair them; at its end it may give fewer, unless they are to be `whole`."""
+        X = np.array(self.run.ask(n), dtype=np.float64, order="C")  # a copy: the solver may go on writing into its own
+        fits = X.ndim == 2 and X.shape[1] == self.space.width and len(X) > 0
+        if not fits or (n is not None and (len(X) != n if whole else len(X) > n)):
             raise OptEngineError(
                 f"solver {self.setup.solver_name!r} proposed an array of shape {X.shape}, not ({n}, {self.space.width})"
             )
@@ -142,12 +144,18 @@ class Session:
 
     def ask(self, n: int | None, first: int | None = None) -> Asked:
         """Hand out n points of the solver; `first` is their first number where the journal gave it."""
-        X = self.propose(n)
+        X = self.propose(n, whole=first is not None)
         return self._hand_out(X, "ask", n, first)
 
     def hand_out_x0(self, X: Floats, first: int | None = None) -> Asked:
         """Hand out the user's own points, repaired."""
         return self._hand_out(self.repaired(X), "x0", len(X), first)
+
+    def x0_left(self) -> Floats:
+        """Return the user's points (k, width) that no session of the run has handed out yet."""
+        x0 = self.setup.x0 if self.setup.x0 is not None else np.empty((0, self.space.width))
+        asks = [] if self.journal is None else self.journal.record.asks
+        return x0[sum(ask.count for ask in asks if ask.kind == "x0") :]
 
     def _hand_out(self, X: Floats, kind: str, requested: int | None, first: int | None) -> Asked:
         start = self.next_id if first is None else first
@@ -226,13 +234,14 @@ class Session:
 
     def remaining(self) -> int | None:
         """Evaluations left in the budget, None without one."""
-        return None if self.setup.limits.budget is None else self.setup.limits.budget - self.spent.evaluations
+        budget = self.setup.limits.budget
+        return None if budget is None else max(0, budget - self.spent.evaluations)
 
     def result(self, status: Status, message: str = "") -> Result:
         """Return the run so far as the user sees it."""
         problem, best = self.problem, self.incumbent
         several, sign = problem.n_objectives > 1, problem.objectives[0].sign
-        if self.spent.evaluations and best.x is None and status is Status.BUDGET_EXHAUSTED:
+        if len(self.history) and self.history.failed.all() and status is Status.BUDGET_EXHAUSTED:
             status, message = Status.FAILED, message or f"all {self.spent.evaluations} evaluations failed"
         front = None
         if several:
@@ -250,7 +259,7 @@ class Session:
             feasible=best.feasible,
             violation=best.violation,
             status=status,
-            history=self.history,
+            history=self.history.copy(),
             space=self.space.without_functions(),
             objectives=tuple((o.name, o.direction) for o in problem.objectives),
             constraints=tuple(c.name for c in problem.constraints),

@@ -47,6 +47,17 @@ def truncated_normal(mean: Floats, sigma: Floats, U: Floats) -> Floats:
     return np.clip(Z, 0.0, 1.0, out=Z)  # rounding only: the mass outside was never drawn
 
 
+def reflected(U: Floats) -> Floats:
+    """Fold numbers at 0 and 1 until they lie inside [0, 1]; in place, any shape. O(n d)."""
+    if (U < 0.0).any() or (U > 1.0).any():
+        np.abs(U, out=U)
+        np.remainder(U, 2.0, out=U)
+        np.subtract(U, 1.0, out=U)
+        np.abs(U, out=U)
+        np.subtract(1.0, U, out=U)
+    return U
+
+
 def truncated_moments(mean: Floats, sigma: Floats) -> tuple[Floats, Floats]:
     """First and second moment about `mean` of the normal distribution truncated to [0, 1].
 

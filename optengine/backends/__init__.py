@@ -1,0 +1,7 @@
+"""Thin wrappers of exact solvers, and the shared repair of constraints known beforehand."""
+
+from __future__ import annotations
+
+from optengine.backends.linear import Limits, LinearResult, LinearStatus, solve_linear
+
+__all__ = ["Limits", "LinearResult", "LinearStatus", "solve_linear"]

@@ -1,0 +1,1 @@
+"""Tables, pictures and HTML of finished runs."""
