@@ -80,12 +80,13 @@ class Folder:
         row = Row(**entry["row"])
         return row if row.done else None
 
-    def note(self, row: Row, request: str) -> None:
-        """Enter a row into the index."""
+    def note(self, row: Row, request: str, trace: str = "") -> None:
+        """Enter a row into the index, with the traceback of a run that raised."""
         self._index[run_name(row.key)] = {
             "request": request,
             "journal": journal_path(row.key).as_posix(),
             "row": row.to_dict(),
+            **({"traceback": trace} if trace else {}),
         }
 
     def write(self, rows: Iterable[Row], final: bool = False) -> None:

@@ -149,7 +149,7 @@ class _Batch:
         if outcome.result is not None:
             self._results[row.key] = outcome.result
         if self._folder is not None:
-            self._folder.note(row, self._requests[row.key])
+            self._folder.note(row, self._requests[row.key], outcome.trace)
             self._folder.write(self._in_order())
 
     def _enter_unfinished(self) -> None:

@@ -111,6 +111,8 @@ def read_solve(path: str | PathLike[str]) -> SolveSpec:
     """
     file = Path(path)
     data = read_toml(file)
+    if isinstance(data.get("problem"), list):
+        raise ProblemError(f"{file.name} is a set of problems, not one: run it with optengine batch")
     known = ("solver", "options", *SOLVE_KEYS, *PROBLEM_KEYS)
     for key in data:
         if key not in known:

@@ -124,12 +124,15 @@ def test_without_its_index_the_journals_tell(problem_named: Named, tmp_path: Pat
 
 
 def test_a_larger_budget_extends_and_more_seeds_join(problem_named: Named, tmp_path: Path) -> None:
-    run_batch(problem_named(), "cem", 2, budget=30, out=tmp_path)
+    first = run_batch(problem_named(), "cem", 2, budget=30, out=tmp_path)
     table = run_batch(problem_named(), "cem", 3, budget=50, out=tmp_path)
-    fresh = run_batch(problem_named(), "cem", 3, budget=50)
     assert [row.n_evaluations for row in table] == [50, 50, 50]
-    assert table.rows[2].value == fresh.rows[2].value
-    assert all(new.value <= old.value for new, old in zip(table, fresh, strict=True) if old.value is not None)
+    for before, after in zip(first, table, strict=False):
+        assert after.key == before.key
+        assert after.value is not None
+        assert before.value is not None
+        assert after.value <= before.value
+    assert table.rows[2].value == oe.solve(problem_named(), "cem", budget=50, seed=2).fun
 
 
 def test_failed_runs_are_tried_again(problem_named: Named, tmp_path: Path) -> None:
@@ -181,7 +184,7 @@ def test_ctrl_c_gives_the_table_so_far_and_the_call_goes_on(tmp_path: Path) -> N
 
 
 def test_ctrl_c_with_workers_reads_unfinished_runs_from_their_journals(tmp_path: Path) -> None:
-    (tmp_path / "slow_objective.py").write_text(OBJECTIVE.replace("0.004", "0.02"))
+    (tmp_path / "slow_objective.py").write_text(OBJECTIVE.replace("0.004", "0.05"))
     (tmp_path / "set.toml").write_text(SET)
     process = begin(tmp_path, "out", 2, "only")
     count = tmp_path / "out.count"

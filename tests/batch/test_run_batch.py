@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -49,6 +50,8 @@ def test_one_failing_run_does_not_stop_the_rest(problem_named: Named, tmp_path: 
     lines = list(csv.DictReader((tmp_path / "out" / "results.csv").read_text().splitlines()))
     assert [line["status"] for line in lines] == [row.status for row in table]
     assert lines[2]["value"] == ""
+    index = json.loads((tmp_path / "out" / "index.json").read_text())
+    assert "ValueError: the furnace is cold" in index["runs"]["bad/random/0"]["traceback"]
     caught = run_batch(problems[1], "random", 1, budget=50, catch=ValueError)
     assert [row.status for row in caught] == ["budget_exhausted"]
 

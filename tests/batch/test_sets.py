@@ -156,6 +156,14 @@ def test_a_text_file_that_is_not_the_instance_it_says(write_set: Write, tmp_path
         read_set(write_set('[[problem]]\nfile = "fake.dat"\n' + SOLVER))
 
 
+def test_the_main_job_states_what_it_says() -> None:
+    pytest.importorskip("sklearn")
+    job = read_set(Path(__file__).parents[2] / "examples" / "main_job.toml")
+    assert [entry.label for entry in job.problems] == ["tuning-digits", "clinic10"]
+    assert [entry.label for entry in job.solvers] == ["cem", "random"]
+    assert job.seeds == [0, 1, 2]
+
+
 # -- jobs ----------------------------------------------------------------------------------------------------------
 
 JOB = """
