@@ -77,9 +77,9 @@ class Driver:
         """Run to the end; Ctrl-C gives back the best so far, and errors carry it as `error.result`."""
         session = self._session
         if session.journal is not None:
-            self._unfinished = session.journal.resume()
             if session.journal.ended():
                 return session.journal.stored_result()
+            self._unfinished = session.journal.resume()
             if session.journal.record.result is not None:
                 session.journal.log.reopen()
         status, message = Status.STOPPED, "interrupted"

@@ -12,6 +12,7 @@ from optengine.core.evaluation import Evaluation
 from optengine.core.result import Result, Status
 
 if TYPE_CHECKING:
+    from optengine.engine.limits import Limits
     from optengine.engine.session import Asked, Session
     from optengine.store import AskRecord, RunRecord, SharedRunLog
 
@@ -83,32 +84,37 @@ class Journaling:
 
     def ended(self) -> bool:
         """Whether the journaled run had ended and these limits do not let it go on."""
-        record, session = self.record, self._session
+        record, limits = self.record, self._session.setup.limits
         if record.result is None:
             return False
-        status, limits = record.status, session.setup.limits
-        if status == Status.BUDGET_EXHAUSTED or status == Status.FAILED:
-            stored = record.result["limits"]
-            if limits.budget is not None and limits.budget > len(record.evaluations):
-                return False
-            cost, cap = session.spent.cost, limits.max_cost
-            more_cost = cap is None or (cap > (stored["max_cost"] or 0.0) and cost < cap)
-            return not (limits.budget is None and more_cost)
+        status = record.status
+        if status in (Status.BUDGET_EXHAUSTED, Status.FAILED):
+            return not self._more_allowed(limits, record.result["limits"])
         if status == Status.TIME_LIMIT:
             return limits.time_limit is not None and limits.time_limit <= record.seconds
         if status == Status.TARGET_REACHED:
-            return session.reached() is Status.TARGET_REACHED
-        return status in (
-            Status.CONVERGED,
-            Status.OPTIMAL,
-            Status.INFEASIBLE,
-            Status.UNBOUNDED,
-            Status.UNVERIFIED,
-        )
+            return limits.target is not None and self._reaches(limits.target)
+        proved = (Status.CONVERGED, Status.OPTIMAL, Status.INFEASIBLE, Status.UNBOUNDED, Status.UNVERIFIED)
+        return status in proved
+
+    def _more_allowed(self, limits: Limits, stored: dict[str, Any]) -> bool:
+        """Whether a run that had spent its budget or cost may go on now."""
+        rows = self.record.evaluations
+        if stored["max_cost"] is not None and (stored["budget"] is None or len(rows) < stored["budget"]):
+            spent = 0.0 if rows.cost is None else float(np.nansum(rows.cost))
+            return limits.max_cost is None or spent < limits.max_cost
+        return limits.budget is None or limits.budget > len(rows)
+
+    def _reaches(self, target: float) -> bool:
+        assert self.record.result is not None
+        fun = self.record.result["result"]["fun"]
+        sign = self._session.problem.objectives[0].sign
+        return isinstance(fun, float) and fun * sign <= target * sign
 
     def stored_result(self) -> Result:
-        """Return the result of a run that had ended, with its history."""
+        """Return the result of a run that had ended, with its history; the solver is not asked again."""
         assert self.record.result is not None
+        self._enter(np.arange(len(self.record.evaluations)))
         result = Result.from_dict(self.record.result["result"])
         result.history = self._session.history
         return result

@@ -99,7 +99,7 @@ def solve(
     )
     if limits.none and getattr(setup.solver, "needs_limit", True):
         raise OptionError(
-            f"solver {setup.solver_name!r} needs budget=, time_limit= or max_cost= to know when to stop"
+            f"solver {setup.solver_name!r} needs budget, time_limit or max_cost to know when to stop"
         )
     _check_execution(executor, workers, timeout)
     watchers = [callbacks] if callable(callbacks) else list(callbacks)
