@@ -99,23 +99,22 @@ def check_suitable(solver: Any, problem: Problem) -> None:
 def choose(problem: Problem, budget: int | None, workers: int) -> tuple[str, str]:
     """Return the solver that `auto` takes and the rule that chose it.
 
-    The first rule that fits wins (w workers, d free columns):
+    The first rule that fits wins (d free columns, w workers); where points spread evenly are wanted, they come from
+    `sobol`, or under known constraints from `random`, which draws inside them.
 
-    1. budget < 4 d, or w > budget / 5: nothing can be learnt in so few steps -> `sobol` (`random` under known
-       constraints, where low-discrepancy points would be moved by the repair).
-    2. otherwise -> `cem`, which treats every kind of variable.
+    1. several objectives: points spread evenly; the front is what they leave.
+    2. budget < 4 d, or w > budget / 5: nothing can be learnt in so few steps; points spread evenly.
+    3. otherwise `cem`, which treats every kind of variable.
     """
     d = int((problem.space.lower < problem.space.upper).sum())
-    if budget is not None and (budget < 4 * d or workers > budget / 5):
-        short = (
-            f"budget {budget} < 4 x {d} columns"
-            if budget < 4 * d
-            else f"{workers} workers share budget {budget}"
-        )
-        if problem.space.constrained:
-            return "random", f"rule 1: {short}, known constraints"
-        return "sobol", f"rule 1: {short}"
-    return "cem", f"rule 2: every kind of variable, {d} free columns"
+    even = "random" if problem.space.constrained else "sobol"
+    if problem.n_objectives > 1:
+        return even, f"rule 1: {problem.n_objectives} objectives"
+    if budget is not None and budget < 4 * d:
+        return even, f"rule 2: budget {budget} < 4 x {d} columns"
+    if budget is not None and workers > budget / 5:
+        return even, f"rule 2: {workers} workers share budget {budget}"
+    return "cem", f"rule 3: every kind of variable, {d} free columns"
 
 
 def _plugins() -> dict[str, Any]:
