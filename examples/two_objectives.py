@@ -36,8 +36,5 @@ if __name__ == "__main__":
     for x, (kg, mm) in list(zip(result.front.x, result.front.F, strict=True))[:: max(1, len(result.front) // 6)]:
         print(f"{kg:8.2f} kg {mm:8.2f} mm   {x['material']:9} {x['width']:.3f} x {x['height']:.3f} m")
     path = sys.argv[1] if len(sys.argv) > 1 else "front.png"
-    axes = result.plot("front")
-    axes.set_xscale("log")
-    axes.set_yscale("log")
-    axes.figure.savefig(path)
+    result.plot("front", log=True).figure.savefig(path)
     print(f"front drawn in {path}")

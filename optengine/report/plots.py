@@ -34,7 +34,8 @@ def plot_result(result: Result, kind: str | None = None, **options: Any) -> Axes
         kind: "history" (best value so far over the evaluations) or "front" (2 or 3 objectives); None takes the front
             of several objectives, else the history.
         options: of every kind: `ax`, axes to draw on (default: a new figure), and `title`; of the history: `x`,
-            "evaluations" or "seconds", and `log`, whether the value axis is logarithmic (None: where that shows more).
+            "evaluations" or "seconds", and `log`, whether the value axis is logarithmic (None: where that shows more); of a
+            front of 2 objectives: `log`, whether both axes are.
 
     Returns:
         The axes; `ax.figure.savefig("run.png")` writes the picture.
@@ -200,7 +201,9 @@ def _failures(axes: Axes, result: Result, across: Floats) -> None:
 # -- front ---------------------------------------------------------------------------------------------------------
 
 
-def plot_front(result: Result, *, ax: Axes | None = None, title: str | None = None) -> Axes:
+def plot_front(
+    result: Result, *, ax: Axes | None = None, title: str | None = None, log: bool = False
+) -> Axes:
     """Draw the points that no other dominates over all feasible ones, for 2 or 3 objectives."""
     k = len(result.objectives)
     if result.front is None or k not in (2, 3):
@@ -215,6 +218,10 @@ def plot_front(result: Result, *, ax: Axes | None = None, title: str | None = No
     seen = history.F[usable]
     if k == 3 and len(front):
         seen = _near(seen, front)
+    if log and (k == 3 or not (seen > 0).all()):
+        raise OptionError("log must be False for 3 objectives and where values are not all > 0, got True")
+    if log:
+        axes.set(xscale="log", yscale="log")
     size = 4 if len(seen) > MANY else 12
     if len(seen):
         axes.scatter(
@@ -266,8 +273,12 @@ def _zoom(axes: Any, seen: Floats, front: Floats, second_up: bool, first_up: boo
         cut = np.quantile(seen[:, column], 0.1 if up else 0.9)
         low = min(front[:, column].min(), cut if up else seen[:, column].min())
         high = max(front[:, column].max(), seen[:, column].max() if up else cut)
-        pad = 0.05 * (high - low) or 1.0
-        setter(low - pad, high + pad)
+        if axes.get_xscale() == "log":  # the same margin on the logarithms
+            factor = (high / low) ** 0.05
+            setter(low / factor, high * factor)
+        else:
+            pad = 0.05 * (high - low) or 1.0
+            setter(low - pad, high + pad)
 
 
 # -- common --------------------------------------------------------------------------------------------------------
