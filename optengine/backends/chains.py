@@ -22,7 +22,11 @@ Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 STEPS, STEPS_EACH, MOST_STEPS = 20, 5, 2000  # of a chain: STEPS + STEPS_EACH * columns, at most MOST_STEPS
-LINES = 256  # random directions drawn for one call, at least; chains pick among them
+LINES = 128  # random directions drawn from each factor for one call, at least; chains pick among them
+ROUNDS = 6  # walks of the cloud, each with the covariance that the last one left
+CLOUD = 256  # chains that spread over the polytope beforehand, at most
+CORNERS = 64  # linear programs whose optima spread the cloud at first, at most
+KEPT = 256  # supports whose lattice lines are kept
 LATTICE = 2000  # lattice lines of one part, at most
 CHUNK = 2_000_000  # uniforms drawn at a time
 
@@ -33,38 +37,42 @@ class Chains:
     def __init__(self, part: Part) -> None:
         self._part = part
         self._equal = part.A[part.lower == part.upper]
+        self._lines: dict[bytes, tuple[Floats, Floats]] = {}
 
     @cached_property
-    def _cloud(self) -> tuple[Floats, Floats]:
-        """Points (c, k) spread over the polytope, and a factor (f, k) of their covariance.
+    def _cloud(self) -> tuple[Floats, list[Floats]]:
+        """Points (c, k) spread over the polytope, and factors (f, k) from which lines are drawn.
 
-        Made with a fixed stream, so that samples do not depend on what was asked before.
+        One factor is that of the cloud's covariance, the other has the polytope's width along each direction of a
+        basis: where the first guess of the covariance is poor, the second finds the rest. Made with a fixed stream, so
+        that samples do not depend on what was asked before.
         """
         part, shape = self._part, self._part.polytope
         assert shape.geometry is not None, "an empty part has no cloud"
         rng = default_rng(0)
         basis = shape.directions()
-        factor = basis * shape.scale
-        centre = np.clip(shape.lb + shape.scale * shape.geometry.centre, part.lb, part.ub)
-        X = np.tile(centre, (64 + 2 * len(basis), 1))
+        centre = shape.lb + shape.scale * shape.geometry.centre
         if not len(basis):
-            return X[:1], factor
-        for _ in range(3):
-            X = self._walk(X, factor, np.empty((0, X.shape[1])), rng, part.lb[None, :], part.ub[None, :])
-            along = ((X - X.mean(axis=0)) / np.where(shape.scale > 0, shape.scale, 1.0)) @ basis.T
-            spread = along.T @ along / len(X)
-            spread += 1e-6 * np.trace(spread) / len(spread) * np.eye(len(spread)) + 1e-30 * np.eye(
-                len(spread)
-            )
-            factor = np.linalg.cholesky(spread).T @ basis * shape.scale
-        return X, factor
+            return np.clip(centre, part.lb, part.ub)[None, :], []
+        few = 2 * len(basis) <= CORNERS
+        costs = np.vstack([basis, -basis]) if few else rng.standard_normal((CORNERS, len(centre)))
+        corners = np.vstack([shape.corners(costs), centre])
+        along = ((corners - shape.lb) / np.where(shape.scale > 0, shape.scale, 1.0)) @ basis.T
+        wide = (along.max(axis=0) - along.min(axis=0))[:, None] * basis * shape.scale
+        X = rng.dirichlet(np.ones(len(corners)), min(64 + 2 * len(basis), CLOUD)) @ corners
+        X = 0.7 * X + 0.3 * corners.mean(axis=0)  # off the boundary, where most lines lead nowhere
+        factors = [_spread(X), wide]
+        for _ in range(ROUNDS):
+            X = self._walk(X, factors, np.empty((0, X.shape[1])), rng, part.lb[None, :], part.ub[None, :])
+            factors[0] = _spread(X)
+        return X, factors
 
     def reals(self, n: int, rng: Generator) -> Floats:
         """Draw n points (n, k) of a continuous part, near to uniform (log-uniform in columns on that scale)."""
-        cloud, factor = self._cloud
+        cloud, factors = self._cloud
         X = cloud[rng.integers(0, len(cloud), n)]
         part = self._part
-        X = self._walk(X, factor, np.empty((0, X.shape[1])), rng, part.lb[None, :], part.ub[None, :])
+        X = self._walk(X, factors, np.empty((0, X.shape[1])), rng, part.lb[None, :], part.ub[None, :])
         return np.where(part.holds(X)[:, None], X, cloud[rng.integers(0, len(cloud), n)])
 
     def spread(self, X: Floats, rng: Generator) -> Floats:
@@ -78,24 +86,24 @@ class Chains:
         for members in groups.values() if len(lb) > 1 else [range(len(X))]:
             rows = np.array(members, dtype=np.int64)
             low, high = (b[rows] if len(b) > 1 else b for b in (lb, ub))
-            free = low[0] < high[0]
-            reals = free & ~part.whole
-            factor = null_space(self._equal * part.scale, reals) * part.scale
-            Y = self._walk(X[rows], factor, self._lattice(free, reals), rng, low, high)
+            factor, lattice = self._lines_of(low[0] < high[0])
+            Y = self._walk(X[rows], [factor], lattice, rng, low, high)
             good = part.holds(Y)
             out[rows[good]] = Y[good]
         return out
 
     def _walk(
-        self, X: Floats, factor: Floats, lattice: Floats, rng: Generator, lb: Floats, ub: Floats
+        self, X: Floats, factors: list[Floats], lattice: Floats, rng: Generator, lb: Floats, ub: Floats
     ) -> Floats:
         from optengine.kernels.walk import DRAWS, walk
 
         part = self._part
         n, k = X.shape
-        lines = np.empty((0, k))
-        if len(factor):
-            lines = rng.standard_normal((max(LINES, 4 * len(factor)), len(factor))) @ factor
+        lines = [
+            rng.standard_normal((int(np.clip(2 * len(f), LINES, 8 * LINES)), len(f))) @ f
+            for f in factors
+            if len(f)
+        ]
         log = np.flatnonzero(part.log)
         outside = ~(self._equal != 0).any(axis=0) & ~part.whole & part.log & (part.ub > part.lb)
         steps = min(STEPS + STEPS_EACH * k, MOST_STEPS)
@@ -112,19 +120,30 @@ class Chains:
                 np.ascontiguousarray(lb[rows]),
                 np.ascontiguousarray(ub[rows]),
                 log,
-                np.ascontiguousarray(lines),
+                np.vstack([*lines, np.empty((0, k))]),
                 lattice,
                 np.flatnonzero(outside),
                 rng.random((rows.stop - rows.start, steps, DRAWS)),
             )
         return out
 
+    def _lines_of(self, free: Mask) -> tuple[Floats, Floats]:
+        """Directions of the reals and of whole steps among the `free` columns (k,)."""
+        key = free.tobytes()
+        if key not in self._lines:
+            if len(self._lines) >= KEPT:
+                self._lines.clear()
+            reals = free & ~self._part.whole
+            factor = null_space(self._equal * self._part.scale, reals) * self._part.scale
+            self._lines[key] = factor, self._lattice(free, reals)
+        return self._lines[key]
+
     def _lattice(self, free: Mask, reals: Mask) -> Floats:
         """Directions (q, k) of whole steps that stay in every equality row."""
         part, E, k = self._part, self._equal, len(self._part.lb)
         columns = np.flatnonzero(free & part.whole)
         bound = (E[:, columns] != 0).any(axis=0) if len(E) else np.zeros(len(columns), dtype=bool)
-        lines = [np.eye(k)[j] for j in columns[~bound]]
+        lines = [_unit(k, j) for j in columns[~bound]]
         lines += self._compensated(columns[bound], reals)
         rng = default_rng(0)
         pairs = (
@@ -141,7 +160,7 @@ class Chains:
             if ratio is None:
                 continue
             for sign in (1, -1) if not E[:, a].any() else (1,):
-                line = np.zeros(k)
+                line = _unit(k, b)
                 line[a], line[b] = ratio.numerator * sign, -ratio.denominator
                 lines.append(line)
         return np.array(lines).reshape(-1, k)
@@ -156,10 +175,21 @@ class Chains:
         for j in columns:
             step = -inverse @ E[:, j]
             if np.abs(E[:, reals] @ (step * scale[reals]) + E[:, j]).max() <= 1e-10 * np.abs(E[:, j]).max():
-                line = np.zeros(len(scale))
-                line[j], line[reals] = 1.0, step * scale[reals]
+                line = _unit(len(scale), j)
+                line[reals] = step * scale[reals]
                 lines.append(line)
         return lines
+
+
+def _spread(X: Floats) -> Floats:
+    """A factor (c, k) of the covariance of X (c, k): normal numbers times it have that covariance."""
+    return np.asarray((X - X.mean(axis=0)) / np.sqrt(len(X)))
+
+
+def _unit(k: int, j: int) -> Floats:
+    line = np.zeros(k)
+    line[j] = 1.0
+    return line
 
 
 def _ratio(a: Floats, b: Floats) -> Fraction | None:

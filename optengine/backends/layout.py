@@ -45,6 +45,10 @@ class Layout:
         cards = [item for item in self.space.rows if isinstance(item, Cardinality)]
         return [*self.space.row_names, *(card.name or f"cardinality {i}" for i, card in enumerate(cards))]
 
+    def counts(self, column: int) -> bool:
+        """Whether any row or cardinality counts the column."""
+        return bool(self._coupled[column])
+
     def key(self, row: Floats) -> bytes:
         """Rows with the same key belong to the same part."""
         if not self.space.conditional:

@@ -211,6 +211,14 @@ class Polytope:
             Y = Y + need[:, None] * (shape.centre - Y)
         return np.asarray(np.clip(self.lb + self.scale * np.clip(Y, 0.0, 1.0), self.lb, self.ub))
 
+    def corners(self, costs: Floats) -> Floats:
+        """Return points (c, d) that minimise each of the costs (c, d), in unit coordinates; pulled back inside."""
+        lb, ub = np.zeros(len(self.lb)), np.ones(len(self.lb))
+        found = [solve_linear(LinearModel(cost, self.G, self.low, self.high, lb, ub)).x for cost in costs]
+        return self.pull_back(
+            self.lb + self.scale * np.array([y for y in found if y is not None]).reshape(-1, len(lb))
+        )
+
     def directions(self) -> Floats:
         """Return an orthonormal basis (k, d) of the directions inside the affine hull, in unit coordinates."""
         shape = self.geometry

@@ -34,6 +34,7 @@ Mask = NDArray[np.bool_]
 
 RATE = 20  # uniform draws a feasible one may cost
 PILOT = 1024  # draws from which the rate is told
+ENTRIES = 4_000_000  # numbers in one batch of draws, at most
 ENUMERATED = 1024  # choices of the columns that others depend on that are looked at one by one
 RETRIES = 20  # redraws of rows whose conditions leave no feasible point, before they are looked at one by one
 CONFLICT = 40  # rows and cardinalities among which a smallest conflict is searched
@@ -50,7 +51,9 @@ class Sampler:
     @cached_property
     def _rejecting(self) -> bool:
         """Whether uniform draws are feasible often enough; told from a fixed stream."""
-        return bool(RATE * self._repair.linear_ok(self._space.sample(PILOT, default_rng(0))).sum() >= PILOT)
+        pilot = max(RATE, min(PILOT, ENTRIES // self._space.width))
+        good = self._repair.linear_ok(self._space.sample(pilot, default_rng(0)))
+        return bool(RATE * good.sum() >= pilot)
 
     def draw(self, n: int, rng: Generator) -> Floats:
         """Return n points (n, width) that satisfy everything but the predicates.
@@ -61,7 +64,9 @@ class Sampler:
         out, found = np.empty((n, self._space.width)), 0
         if self._rejecting:
             while found < n:
-                X = self._space.sample(int(np.clip(2 * (n - found), 32, 4096)), rng)
+                X = self._space.sample(
+                    max(1, min(max(32, 2 * (n - found)), ENTRIES // self._space.width)), rng
+                )
                 X = X[self._repair.linear_ok(X)][: n - found]
                 out[found : found + len(X)], found = X, found + len(X)
             return out
@@ -119,18 +124,34 @@ class Sampler:
     def _choices(self) -> Floats:
         """Values of the columns that others depend on which leave a feasible point, (c, parents)."""
         space = self._space
-        values = [np.arange(space.lower[p], space.upper[p] + 1) for p in space.parents]
+        values = [self._telling(int(parent)) for parent in space.parents]
         total = int(np.prod([len(v) for v in values], dtype=object))
         if total <= ENUMERATED:
             choices = np.array(list(itertools.product(*values))).reshape(-1, len(values))
         else:
-            choices = np.unique(space.sample(ENUMERATED, default_rng(0))[:, space.parents], axis=0)
+            rng = default_rng(0)
+            choices = np.unique(np.stack([rng.choice(v, ENUMERATED) for v in values], axis=1), axis=0)
         X = np.tile(space.sample(1, default_rng(0)), (len(choices), 1))
         X[:, space.parents] = choices
         good: Mask = np.array([self._repair.part(row).feasible for row in space.canonical(X)], dtype=bool)
         if not good.any():
             self.refuse(proved=total <= ENUMERATED)
         return np.asarray(choices[good])
+
+    def _telling(self, parent: int) -> Floats:
+        """Values of one such column that stand for all: those that conditions name and one other.
+
+        All of them where rows or cardinalities count the column itself.
+        """
+        space = self._space
+        every = np.arange(space.lower[parent], space.upper[parent] + 1)
+        if self._repair.layout.counts(parent):
+            return every
+        named = np.unique(
+            np.concatenate([codes for _, column, codes in space._conditions if column == parent])
+        )
+        others = every[: len(named) + 1]
+        return np.concatenate([named, others[~np.isin(others, named)][:1]])
 
     def _choose_parents(self, X: Floats, rng: Generator) -> None:
         """Give each row of X, in place, values of the columns that others depend on that leave a feasible point."""

@@ -30,18 +30,21 @@ def plain(value: Any) -> Any:
         return [plain(v) for v in value]
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
-    return _lasting_name(value)
+    return lasting_name(value)
 
 
-def _lasting_name(value: Any) -> str:
+def lasting_name(value: Any) -> str:
     """The repr of an object; where that holds an address in memory, a name that other processes give it too."""
     text = repr(value)
     if not _ADDRESS.search(text):
         return text
     if hasattr(value, "__qualname__"):
         return f"{value.__module__}.{value.__qualname__}"
-    digest = hashlib.sha256(pickle.dumps(value, protocol=4)).hexdigest()[:12]
-    return f"{type(value).__module__}.{type(value).__qualname__}#{digest}"
+    kind = f"{type(value).__module__}.{type(value).__qualname__}"
+    try:
+        return f"{kind}#{hashlib.sha256(pickle.dumps(value, protocol=4)).hexdigest()[:12]}"
+    except Exception:  # noqa: BLE001  (pickle raises whatever the object's own code raises)
+        return kind
 
 
 def from_plain(value: Any) -> Any:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from optengine.core.errors import StorageError, require
 from optengine.core.history import History
+from optengine.core.levels import lasting_name
 from optengine.core.space import Space
 from optengine.core.spaceio import space_from_dict, space_to_dict
 
@@ -247,7 +248,7 @@ def relative_gap(fun: float | None, bound: float | None) -> float | None:
 
 
 def jsonable(value: Any) -> Any:
-    """Return a JSON value for scalars, containers, arrays and non-finite floats; others become their repr."""
+    """Return a JSON value for scalars, containers, arrays and non-finite floats; others become a name."""
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, np.ndarray):
@@ -265,7 +266,7 @@ def jsonable(value: Any) -> Any:
         return [jsonable(v) for v in value]
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
-    return repr(value)
+    return lasting_name(value)
 
 
 def _from_json(value: Any) -> Any:

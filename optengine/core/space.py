@@ -389,7 +389,8 @@ class Space:
         given = np.zeros(self.width, dtype=bool)
         for name, value in point.items():
             variable = self.variables[name]
-            if value is None and variable.conditions and index_of(None, getattr(variable, "choices", ())) < 0:
+            absent = value is None or (isinstance(value, float) and math.isnan(value))  # as a DataFrame has it
+            if absent and variable.conditions and index_of(value, getattr(variable, "choices", ())) < 0:
                 continue
             row[self.slices[name]] = codec.encode(variable, value, name)
             given[self.slices[name]] = True

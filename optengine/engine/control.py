@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -11,12 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optengine.core.errors import EvaluationFailed
+from optengine.core.evaluation import Evaluation
 from optengine.core.result import Status
+from optengine.engine.evaluator import failure_of, refuse_missing
 
 if TYPE_CHECKING:
     from optengine.engine.session import Session
 
 Floats = NDArray[np.float64]
+
+WATCH_SECONDS = (
+    0.5  # callbacks and progress bar see a search at least so often, as long as it asks whether to stop
+)
 
 
 class SearchControl:
@@ -35,32 +42,30 @@ class SearchControl:
         self._ended: Status | None = None
         self._concluded: tuple[Status, str] | None = None
         self._stopped_by_watcher = False
+        self._watched_at = time.perf_counter()
         self.x0 = self._starting_points()
 
     def _starting_points(self) -> Floats | None:
         """Evaluate the user's x0, so that the result is never worse; a journaled incumbent goes first."""
         session, points = self._session, []
-        if session.incumbent.x is not None:
-            points.append(session.incumbent.x[None, :])
         if session.setup.x0 is not None:
-            for row in session.repaired(session.setup.x0):
+            points = list(session.repaired(session.setup.x0))
+            for row in points:
                 self.incumbent(row)
-            points.append(session.repaired(session.setup.x0))
-            if session.incumbent.x is not None:
-                points.insert(0, session.incumbent.x[None, :])
-        return np.unique(np.concatenate(points), axis=0) if len(points) > 1 else points[0] if points else None
+        if session.incumbent.x is not None:
+            points.insert(0, session.incumbent.x)
+        if not points:
+            return None
+        first = np.unique(points, axis=0, return_index=True)[1]  # each point once, in the order given
+        return np.array(points)[np.sort(first)]
 
     def incumbent(self, x: Floats) -> float | None:
         """Evaluate one point; returns its value, minimising, if it is the new incumbent, else None."""
         session = self._session
         X = session.repaired(np.array(x, dtype=np.float64).reshape(1, -1))
-        evaluation = session.problem.evaluate(X)
-        if evaluation.failed[0] and not session.setup.catch:
-            seen = session.space.decode_one(X[0])
-            raise EvaluationFailed(
-                f"the objective gave no value at {seen!r}, which the solver holds good", seen
-            )
-        if not copy.copy(session.incumbent).update(X, evaluation):
+        evaluation = self._evaluated(X)
+        counts = session.space.at_target(X) if session.space.fidelity else None
+        if evaluation is None or not copy.copy(session.incumbent).update(X, evaluation, counts):
             return None
         if session.journal is not None:
             ids = session._hand_out(X, "search", None, None).ids
@@ -72,10 +77,22 @@ class SearchControl:
         self._watched()
         return float(evaluation.F[0, 0])
 
+    def _evaluated(self, X: Floats) -> Evaluation | None:
+        """Evaluate one row; None where it failed and `catch` covers that."""
+        problem, catch = self._session.problem, self._session.setup.catch
+        try:
+            evaluation = problem.evaluate(X)
+        except EvaluationFailed as error:
+            failure_of(problem, error, catch)
+            return None
+        if evaluation.failed[0] and not catch:
+            raise refuse_missing(problem, "the objective gave no value", X[0])
+        return None if evaluation.failed[0] else evaluation
+
     def bound(self, value: float) -> None:
         """Report a proved bound, minimising; only improvements count."""
         session = self._session
-        if session.bound is None or value > session.bound:
+        if value == value and (session.bound is None or value > session.bound):
             session.bound = float(value)
             self._watched()
 
@@ -95,7 +112,9 @@ class SearchControl:
         return None if limit is None else max(0.0, limit - self._session.clock.seconds)
 
     def stop(self) -> bool:
-        """Whether the run must end now."""
+        """Whether the run must end now; the watchers look too, at most every so often."""
+        if self._watched_at + WATCH_SECONDS < time.perf_counter():
+            self._watched()
         if self._ended is None:
             self._ended = Status.STOPPED if self._stopped_by_watcher else self._session.reached()
         return self._ended is not None
@@ -116,5 +135,6 @@ class SearchControl:
         return self._ended or Status.CONVERGED, ""
 
     def _watched(self) -> None:
+        self._watched_at = time.perf_counter()
         if self._watch():
             self._stopped_by_watcher = True

@@ -138,7 +138,9 @@ class Driver:
         """Evaluate what is open of `asked`, tell the whole; returns why the run must end, if it must."""
         session, ended = self._session, None
         self._current.append(asked)
-        still = asked.open[: session.remaining()]  # a resumed batch may be larger than a budget that was lowered
+        still = asked.open[
+            : session.remaining()
+        ]  # a resumed batch may be larger than a budget that was lowered
         rows = asked.X if len(still) == len(asked) else asked.X[still]
         if len(still):
             ended = session.reached()
@@ -185,8 +187,7 @@ class Driver:
         places: list[tuple[Asked, int]] = []
 
         def launch(asked: Asked) -> None:
-            left = session.remaining()
-            still = asked.open if left is None else asked.open[: max(0, left - pool.busy)]
+            still = asked.open[: self._room(pool, len(asked))]
             positions = list(range(len(table), len(table) + len(still)))
             for position in still:
                 table.append(asked.X[position])
@@ -197,24 +198,17 @@ class Driver:
 
         for asked in self._unfinished:
             launch(asked)
-        status, end = session.reached(), None
+        end: StopAsking | None = None
+        status = session.reached()
         while status is None:
-            free = pool.slots - pool.busy
-            left = session.remaining()
-            free = free if left is None else min(free, left - pool.busy)
-            if free > 0 and end is None:
-                try:
-                    launch(session.ask(free))
-                except StopAsking as signal:  # what is in flight still comes back
-                    end = signal
+            end = end or self._refill(pool, launch)
             if not pool.busy:
                 break
             for positions, evaluation, reasons in pool.collect():
-                for row, position in enumerate(positions):
-                    asked, place = places[int(position)]
-                    text = {place: reasons[int(position)]} if int(position) in reasons else {}
-                    session.finished(asked, np.array([place]), evaluation.take(slice(row, row + 1)), text)
-                    self._tell_row(asked, place)
+                for row, position in enumerate(positions.tolist()):
+                    self._take_row(
+                        *places[position], evaluation.take(slice(row, row + 1)), reasons.get(position)
+                    )
                 if self._watch():
                     status = Status.STOPPED
             status = status or session.reached()
@@ -223,6 +217,29 @@ class Driver:
         if status is None and end is not None:
             raise end
         return status or Status.BUDGET_EXHAUSTED, ""
+
+    def _refill(self, pool: Pool, launch: Callable[[Asked], None]) -> StopAsking | None:
+        """Ask for what there is room for; returns the signal of a solver that has no more, as some are in flight."""
+        room = self._room(pool)
+        try:
+            if room > 0:
+                launch(self._session.ask(room))
+        except StopAsking as signal:
+            return signal
+        return None
+
+    def _room(self, pool: Pool, most: int | None = None) -> int:
+        """How many more evaluations there is room for: with the workers, or up to `most`, and in the budget."""
+        room = pool.slots - pool.busy if most is None else most
+        left = self._session.remaining()
+        return max(0, room if left is None else min(room, left - pool.busy))
+
+    def _take_row(self, asked: Asked, place: int, evaluation: Evaluation, reason: str | None) -> None:
+        """Take in and tell one evaluation as it comes."""
+        self._session.finished(
+            asked, np.array([place]), evaluation, {} if reason is None else {place: reason}
+        )
+        self._tell_row(asked, place)
 
     def _tell_row(self, asked: Asked, place: int) -> None:
         """Absorb and tell one row of an ask."""
@@ -240,6 +257,12 @@ class Driver:
         session = self._session
         assert session.journal is not None
         log = session.journal.shared_log
+        x0, budget = session.x0_left(), session.setup.limits.budget
+        if len(x0) and not session.journal.record.claimed:
+            first, count = log.claim(len(x0), budget or 2**62)
+            if count:  # whoever comes first evaluates the user's points
+                mine = session.hand_out_x0(x0[:count], first) if first == 0 else session.ask(count, first)
+                self._process(mine)
         while True:
             self._learn()
             status = session.reached()

@@ -91,7 +91,7 @@ class Journaling:
         if status in (Status.BUDGET_EXHAUSTED, Status.FAILED):
             return not self._more_allowed(limits, record.result["limits"])
         if status == Status.TIME_LIMIT:
-            return limits.time_limit is not None and limits.time_limit <= record.seconds
+            return limits.time_limit is not None and limits.time_limit <= self._stored("seconds")
         if status == Status.TARGET_REACHED:
             return limits.target is not None and self._reaches(limits.target)
         proved = (Status.CONVERGED, Status.OPTIMAL, Status.INFEASIBLE, Status.UNBOUNDED, Status.UNVERIFIED)
@@ -99,24 +99,32 @@ class Journaling:
 
     def _more_allowed(self, limits: Limits, stored: dict[str, Any]) -> bool:
         """Whether a run that had spent its budget or cost may go on now."""
-        rows = self.record.evaluations
-        if stored["max_cost"] is not None and (stored["budget"] is None or len(rows) < stored["budget"]):
+        rows, spent_before = self.record.evaluations, self._stored("n_evaluations")
+        if stored["max_cost"] is not None and (stored["budget"] is None or spent_before < stored["budget"]):
             spent = 0.0 if rows.cost is None else float(np.nansum(rows.cost))
             return limits.max_cost is None or spent < limits.max_cost
-        return limits.budget is None or limits.budget > len(rows)
+        return limits.budget is None or limits.budget > spent_before
+
+    def _stored(self, name: str) -> Any:
+        assert self.record.result is not None
+        return self.record.result["result"][name]
 
     def _reaches(self, target: float) -> bool:
-        assert self.record.result is not None
-        fun = self.record.result["result"]["fun"]
+        fun = self._stored("fun")
         sign = self._session.problem.objectives[0].sign
         return isinstance(fun, float) and fun * sign <= target * sign
 
     def stored_result(self) -> Result:
         """Return the result of a run that had ended, with its history; the solver is not asked again."""
         assert self.record.result is not None
-        self._enter(np.arange(len(self.record.evaluations)))
+        session = self._session
+        self._enter(self._in_order_of_tells())
         result = Result.from_dict(self.record.result["result"])
-        result.history = self._session.history
+        result.history, result.space = session.history, session.space.without_functions()
+        if result.x is not None:  # choices that JSON does not know are themselves again
+            result.x = session.space.decode_one(np.array(self._stored("x_encoded")))
+        if result.front is not None:
+            result.front.space = result.space
         return result
 
     def resume(self) -> list[Asked]:
@@ -128,7 +136,9 @@ class Journaling:
         session, record = self._session, self.record
         if not record.asks:
             return []
-        session.clock = type(session.clock)(record.seconds)
+        session.clock = type(session.clock)(
+            max(record.seconds, self._stored("seconds") if record.result else 0.0)
+        )
         session.next_id = record.next_number
         self._replaying = True
         try:
@@ -151,6 +161,7 @@ class Journaling:
         first_ask, first_tell = self._restore()
         asked: dict[int, Asked] = {}
         open_asks: list[Asked] = []
+        n_x0 = 0
         queue = [a for a in record.asks if a.member == 0]
         rows = {int(number): i for i, number in enumerate(record.evaluations.numbers)}
         for tell in range(len(record.tells) + 1):
@@ -163,8 +174,10 @@ class Journaling:
                     and not self._same(session.propose(stored.requested), stored)
                 ):
                     return None
-                if repeat and stored.kind == "x0":
-                    session.repaired(session.setup.x0 if session.setup.x0 is not None else stored.X)
+                if stored.kind == "x0":
+                    if repeat and session.setup.x0 is not None:
+                        session.repaired(session.setup.x0[n_x0 : n_x0 + stored.count])
+                    n_x0 += stored.count
                 restored = self._rebuild(stored, rows)
                 open_asks.append(restored)
                 asked |= dict.fromkeys(restored.ids.tolist(), restored)
@@ -174,8 +187,7 @@ class Journaling:
                     X, evaluation = self._told(numbers, asked, rows)
                     session.run.tell(X, evaluation)
                 session.n_tells += 1
-        told = set(np.concatenate(record.tells).tolist()) if record.tells else set()
-        self._enter_all(asked, told)
+        told = self._enter_told()
         left = []
         for ask in open_asks:
             untold = np.array([i for i, n in enumerate(ask.ids.tolist()) if n not in told], dtype=np.int64)
@@ -220,13 +232,23 @@ class Journaling:
         evaluation.ids = np.array([-1 if g.kind == "x0" else n for g, n in zip(groups, numbers, strict=True)])
         return X, evaluation
 
-    def _enter_all(self, asked: dict[int, Asked], told: set[int]) -> None:
+    def _in_order_of_tells(self) -> Ids:
+        """Indices of the evaluated rows in the order in which the solver was told them, the others after them."""
+        numbers = self.record.evaluations.numbers
+        place = (
+            {int(n): i for i, n in enumerate(np.concatenate(self.record.tells))} if self.record.tells else {}
+        )
+        return np.array(
+            sorted(range(len(numbers)), key=lambda i: place.get(int(numbers[i]), len(place))), dtype=np.int64
+        )
+
+    def _enter_told(self) -> set[int]:
         """Enter told rows into history and incumbent; rows of unfinished batches follow when these are complete."""
-        session, record = self._session, self.record
-        numbers = record.evaluations.numbers
-        whole = np.array([int(n) in told for n in numbers], dtype=bool)
-        self._enter(np.flatnonzero(whole))
-        session.count(self._row(np.flatnonzero(~whole)))
+        told = set(np.concatenate(self.record.tells).tolist()) if self.record.tells else set()
+        order = self._in_order_of_tells()
+        self._enter(order[: len(told)])
+        self._session.count(self._row(order[len(told) :]))
+        return told
 
     def _enter(self, index: Ids) -> None:
         if not len(index):
@@ -241,8 +263,15 @@ class Journaling:
         """Start anew and tell every value as data; open points stay open."""
         session, record = self._session, self.record
         session._start_run()
-        self._enter(np.arange(len(record.evaluations)))
+        self._enter(self._in_order_of_tells())
         if session.searches:
+            if record.result is not None:  # a search spends moves and nodes; its rows are incumbents
+                session.spent.evaluations = max(session.spent.evaluations, self._stored("n_evaluations"))
+                session.bound = (
+                    None
+                    if self._stored("bound") is None
+                    else self._stored("bound") * session.problem.signs[0]
+                )
             return []
         session.tell_data()
         if len(record.evaluations):

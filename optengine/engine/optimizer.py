@@ -126,15 +126,18 @@ class Optimizer:
             )
         self._lock = threading.RLock()
         self._asked: dict[int, tuple[Asked, int]] = {}  # number -> its ask and position, while pending
-        self._x0 = setup.x0
+        self._x0 = self._session.x0_left()
         self._exhausted: Status | None = None
-        self._open()
+        try:
+            self._open()
+        except BaseException:
+            self._session.close()
+            raise
 
     def _open(self) -> None:
         session = self._session
         unfinished = session.journal.resume() if session.journal is not None else []
         if session.journal is not None and session.journal.record.asks:
-            self._x0 = None
             if session.journal.record.result is not None:
                 session.journal.log.reopen()
         else:
@@ -190,9 +193,8 @@ class Optimizer:
 
     def _next(self, size: int) -> Asked:
         session = self._session
-        if self._x0 is not None:
-            points, rest = self._x0[:size], self._x0[size:]
-            self._x0 = rest if len(rest) else None
+        if len(self._x0):
+            points, self._x0 = self._x0[:size], self._x0[size:]
             return session.hand_out_x0(points)
         try:
             return session.ask(size)
@@ -225,7 +227,7 @@ class Optimizer:
     def _numbers(self, candidates: Iterable[Any]) -> list[int]:
         if isinstance(candidates, Candidates):
             return [int(i) for i in candidates.numbers]
-        items = list(candidates)
+        items = list(candidates) if isinstance(candidates, Iterable) else [candidates]
         for item in items:
             if not isinstance(item, (Candidate, int, np.integer)):
                 raise ProblemError(f"candidates must be Candidates or numbers, got {item!r}")
@@ -237,6 +239,8 @@ class Optimizer:
             evaluation = problem._reader.read_batch(values, len(numbers))
             reasons = dict.fromkeys(np.flatnonzero(evaluation.failed).tolist(), "told as NaN")
         else:
+            if not isinstance(values, Iterable):
+                raise ProblemError(f"values must be one a candidate, got {values!r} for {len(numbers)}")
             values = list(values)
             if len(values) != len(numbers):
                 raise ProblemError(f"values must be one a candidate, got {len(values)} for {len(numbers)}")

@@ -115,7 +115,7 @@ def measure_sent(key: str, payload: bytes | None, rows: Floats) -> list[Measured
         install(key, payload)
     try:
         problem = ready(key)
-    except Exception as error:  # unpickling runs the objects' own code
+    except Exception as error:  # noqa: BLE001  (unpickling runs the objects' own code)
         reason = f"the worker cannot load the problem ({type(error).__name__}: {error})"
         return [Raised(reason, (), "", EvaluationFailed(reason))] * len(rows)
     return measure_rows(problem, rows)
@@ -186,7 +186,9 @@ class Pool:
         self._waiting: deque[int] = deque()
         self._suspects: set[int] = set()  # rows in flight when a worker died: retried one at a time
         self._deaths: dict[int, int] = {}
-        self._given_up: list[tuple[Positions, Evaluation, dict[int, str]]] = []  # rows recorded as failed, to be yielded
+        self._given_up: list[
+            tuple[Positions, Evaluation, dict[int, str]]
+        ] = []  # rows recorded as failed, to be yielded
         self._mean_seconds = float("inf")
         self._streaming = False
         self._X: Sequence[Floats] | Floats = np.empty((0, problem.space.width))
@@ -212,7 +214,10 @@ class Pool:
         names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
         env = {name: threads for name in names if name not in os.environ}
         pool = ProcessPoolExecutor(
-            max_workers=self._workers, initializer=install, initargs=(self._key, self._payload, os.getpid()), env=env
+            max_workers=self._workers,
+            initializer=install,
+            initargs=(self._key, self._payload, os.getpid()),
+            env=env,
         )
         started = [pool.submit(stand_up, self._key) for _ in range(self._workers or 1)]
         wait(started)  # start-up is not evaluation time
@@ -274,7 +279,7 @@ class Pool:
                     future = self._executor.submit(measure_sent, self._key, payload, rows)
             except (BrokenExecutor, RuntimeError) as error:
                 self._waiting.extendleft(reversed(positions))
-                self._given_up += self._recover(error)
+                self._given_up += self._recover(error, [])
                 continue
             self._flying[future] = Task(positions, time.perf_counter())
 
@@ -297,14 +302,14 @@ class Pool:
         poll = POLL_SECONDS if self._timeout is not None else 10 * POLL_SECONDS
         done, _ = wait(list(self._flying), timeout=poll, return_when=FIRST_COMPLETED)
         broken: BaseException | None = None
+        down: list[int] = []  # rows of tasks whose worker died
         errors: dict[int, OptEngineError] = {}
         for future in sorted(done, key=lambda f: self._flying[f].positions[0]):
             task = self._flying.pop(future)
             try:
                 outcomes = future.result()
             except (BrokenExecutor, CancelledError, OSError, EOFError, RuntimeError) as error:
-                self._waiting.extendleft(reversed(task.positions))
-                self._suspects.update(task.positions)
+                down += task.positions
                 broken = error
                 continue
             self._suspects.difference_update(task.positions)
@@ -312,7 +317,7 @@ class Pool:
         if errors:
             raise errors[min(errors)]
         if broken is not None:
-            yield from self._recover(broken)
+            yield from self._recover(broken, down)
         elif self._timeout is not None:
             yield from self._expire()
 
@@ -352,24 +357,25 @@ class Pool:
 
     # -- trouble -----------------------------------------------------------------------------------------------
 
-    def _recover(self, error: BaseException) -> list[tuple[Positions, Evaluation, dict[int, str]]]:
+    def _recover(
+        self, error: BaseException, down: list[int]
+    ) -> list[tuple[Positions, Evaluation, dict[int, str]]]:
         """A worker died. Our own pool starts again; rows that were in flight go one at a time, to find the culprit."""
-        in_flight = [p for task in self._flying.values() for p in task.positions]
+        in_flight = sorted(down + [p for task in self._flying.values() for p in task.positions])
         if self._user_executor is not None:
-            x = self._problem.space.decode_one(self._X[(in_flight or list(self._waiting))[0]])
+            x = self._problem.space.decode_one(self._X[(in_flight or self._waiting)[0]])
             raise EvaluationFailed(
-                f"the executor died ({type(error).__name__}: {error}) with {len(in_flight) + len(self._suspects)} "
-                "evaluations in flight; start it again and repeat the call, with storage= it resumes",
+                f"the executor died ({type(error).__name__}: {error}) with {len(in_flight)} evaluations in flight; "
+                "start it again and repeat the call, with storage= it resumes",
                 x,
             ) from error
-        alone = len(self._suspects) == 1 and not in_flight
         self._suspects.update(in_flight)
         self._waiting.extendleft(reversed(in_flight))
         self._flying.clear()
         self._restart()
-        if not alone:
+        if len(in_flight) != 1:
             return []
-        culprit = next(iter(self._suspects))
+        culprit = in_flight[0]
         self._deaths[culprit] = self._deaths.get(culprit, 0) + 1
         if self._deaths[culprit] < RETRIES:
             return []

@@ -134,7 +134,9 @@ class Session:
 
     def propose(self, n: int | None, whole: bool = False) -> Floats:
         """Ask the solver for n points and repair them; at its end it may give fewer, unless they are to be `whole`."""
-        X = np.array(self.run.ask(n), dtype=np.float64, order="C")  # a copy: the solver may go on writing into its own
+        X = np.array(
+            self.run.ask(n), dtype=np.float64, order="C"
+        )  # a copy: the solver may go on writing into its own
         fits = X.ndim == 2 and X.shape[1] == self.space.width and len(X) > 0
         if not fits or (n is not None and (len(X) != n if whole else len(X) > n)):
             raise OptEngineError(

@@ -130,7 +130,9 @@ def _solver(
 ) -> tuple[Any, str, str]:
     """Return the solver, its name and the reason for it."""
     reason = ""
-    if solver == "auto":
+    if options is not None and not isinstance(options, Mapping):
+        raise OptionError(f"options must be a dict of the solver's options, got {options!r}")
+    if isinstance(solver, str) and solver == "auto":
         solver, reason = registry.choose(problem, budget, workers)
     if isinstance(solver, str):
         return registry.make(solver, dict(options or {})), solver, reason
@@ -168,7 +170,7 @@ def _data(problem: Problem, data: Any, storage: Any) -> tuple[Floats, Evaluation
         raise OptionError(
             f"data must be (X, F), (X, F, G), a Result or the name of a run, got {type(data).__name__}"
         )
-    X = problem.space.encode(_points(problem, data[0]))
+    X = problem.space.encode(_points(data[0]))
     F = _table(data[1], len(X), problem.n_objectives, "F")
     G = _table(data[2], len(X), problem.n_constraints, "G") if len(data) == 3 else np.empty((len(X), 0))
     if G.shape[1] != problem.n_constraints:
@@ -179,10 +181,8 @@ def _data(problem: Problem, data: Any, storage: Any) -> tuple[Floats, Evaluation
     return X, evaluation
 
 
-def _points(problem: Problem, X: Any) -> Any:
-    if hasattr(X, "to_dict") and hasattr(X, "columns"):  # a DataFrame
-        return X.to_dict("records")
-    return [X] if isinstance(X, Mapping) else list(X) if problem.space.named else np.asarray(X)
+def _points(X: Any) -> Any:
+    return X.to_dict("records") if hasattr(X, "to_dict") and hasattr(X, "columns") else X  # of a DataFrame
 
 
 def _table(values: Any, n: int, k: int, label: str) -> Floats:

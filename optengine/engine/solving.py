@@ -102,7 +102,7 @@ def solve(
             f"solver {setup.solver_name!r} needs budget, time_limit or max_cost to know when to stop"
         )
     _check_execution(executor, workers, timeout)
-    watchers = [callbacks] if callable(callbacks) else list(callbacks)
+    watchers = list(callbacks) if isinstance(callbacks, Iterable) else [callbacks]
     for watcher in watchers:
         if not callable(watcher):
             raise OptionError(f"callbacks must be functions of a Snapshot, got {watcher!r}")

@@ -25,11 +25,8 @@ def line_root_reference(v: Floats, c: Floats, box: Triple, work: Floats, span: F
         return float(c @ np.clip(v - t * w * c, lb, ub)) - float(span[2])
 
     moving = (w * c != 0) & (lb < ub)
-    breaks = (
-        np.concatenate([((v - ub) / (w * c))[moving], ((v - lb) / (w * c))[moving]])
-        if moving.any()
-        else v[:0]
-    )
+    pull = np.where(moving, w * c, 1.0)
+    breaks = np.concatenate([((v - ub) / pull)[moving], ((v - lb) / pull)[moving]])
     points = np.unique(np.clip(np.append(breaks, [0.0]), span[0], span[1]))
     points = np.unique(np.append(points, [end for end in span[:2] if np.isfinite(end)]))
     values = np.array([f(t) for t in points])

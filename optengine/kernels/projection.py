@@ -4,11 +4,11 @@ For each row x0 of a batch, minimise sum_j (x_j - x0_j)^2 / w_j over lb <= x <= 
 w_j = (upper_j - lower_j)^2 that is the nearest point in unit-cube distance; w_j = 0 fixes a column.
 
 Method: the dual has one multiplier a row of A, and x(lam) = clip(x0 - w A'lam, lb, ub). Coordinate ascent with exact
-one-dimensional solves (piecewise linear, so a safeguarded Newton ends in a few steps) finds the active rows; a
-semismooth Newton step on them, with exact line search up to the first change of sign, finishes: the dual objective
-never falls, and the active set is reached in finitely many steps unless it is degenerate. (Hager & Zhang, "Projection
-onto a polyhedron that exploits sparsity", SIAM J. Optim. 26(3), 2016, doi:10.1137/15M102825X, use the same dual.)
-Cost of one step: O(m d + m^2 k), k free columns.
+one-dimensional solves (`piecewise.line_root`) finds the active rows; a semismooth Newton step on them, with exact line
+search up to the first change of sign, finishes; where active rows depend on each other on the free columns, the step
+runs along the dual's flat direction to its next breakpoint first. The dual objective never falls. (Hager & Zhang,
+"Projection onto a polyhedron that exploits sparsity", SIAM J. Optim. 26(3), 2016, doi:10.1137/15M102825X, use the same
+dual.) Cost of one step: O(m d + m^2 k), k free columns.
 
 `project_reference` is the definition (Lawson & Hanson's least distance programming by NNLS), `project` the Numba form.
 """

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
 import pytest
 from numpy.random import Generator
 
@@ -111,7 +110,11 @@ def conditional_space(rng: Generator) -> Space:
         "deep": Real(1, 2, when=[("on", True), ("kind", "w")]),
     }
     rows = [
-        Row({"a": 1, "b": 1, "c": [1.0, 0.5], "deep": 2, "on": 3}, float(rng.uniform(5, 8)), float(rng.uniform(8, 12))),
+        Row(
+            {"a": 1, "b": 1, "c": [1.0, 0.5], "deep": 2, "on": 3},
+            float(rng.uniform(5, 8)),
+            float(rng.uniform(8, 12)),
+        ),
         Row({"s": [1, 2, 3, 4], "c": [-1.0, 0.0]}, upper=float(rng.uniform(1, 4))),
     ]
     return Space(variables, rows=rows)

@@ -110,9 +110,9 @@ def test_the_clock_stops_the_run(workers: int) -> None:
 
 
 def test_without_limits_nothing_starts(clear: Any) -> None:
-    with clear(OptionError, "'random'", "budget=", "time_limit="):
+    with clear(OptionError, "'random'", "budget", "time_limit"):
         oe.minimize(sphere, BOX, solver="random")
-    with clear(OptionError, "budget="):
+    with clear(OptionError, "budget"):
         oe.minimize(sphere, BOX, solver="random", target=0.1)
 
 

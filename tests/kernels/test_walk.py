@@ -47,7 +47,9 @@ def test_nowhere_to_go() -> None:
     X = np.array([[0.25, 0.75]])
     box = np.zeros((1, 2)), np.ones((1, 2))
     empty = np.empty(0, dtype=np.int64)
-    still = walk(X, none, np.empty(0), np.empty(0), *box, empty, none, none, empty, np.full((1, 3, DRAWS), 0.5))
+    still = walk(
+        X, none, np.empty(0), np.empty(0), *box, empty, none, none, empty, np.full((1, 3, DRAWS), 0.5)
+    )
     assert np.array_equal(still, X)
 
 
