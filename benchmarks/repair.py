@@ -2,8 +2,8 @@
 
     python benchmarks/repair.py [--quick] [--through sampler|solvers]
 
-Prints CPU microseconds a candidate at 20 columns, then counts candidates outside tolerance (1e-9, relative) over 10 random
-continuous spaces and 10 random mixed ones: linear rows, mixtures, budgets, cardinalities, subsets, conditions.
+Prints CPU microseconds a candidate at 20 columns, then counts candidates outside tolerance (1e-9, relative) over 10
+random continuous spaces and 10 random mixed ones: linear rows, mixtures, budgets, cardinalities, subsets, conditions.
 `--through solvers` draws the candidates through random, sobol and cem by `optengine.solve`, and counts what the
 objective really received.
 """
@@ -109,9 +109,7 @@ def spaces(kind: str) -> Iterator[tuple[str, Space]]:
 
 def timing(n: int) -> None:
     """CPU microseconds a candidate at 20 reals, by number of rows and size of the batch."""
-    print(
-        f"\n20 reals, medians of {n} batches, CPU microseconds a candidate (rows: how many, of them equal)"
-    )
+    print(f"\n20 reals, medians of {n} batches, CPU microseconds a candidate (rows: how many, of them equal)")
     sizes = (10, 64, 1000)
     print(f"{'rows':>8} {'moved':>7} " + " ".join(f"{f'batch {s}':>11}" for s in sizes))
     for m, equal in ((1, 0), (3, 0), (3, 1), (5, 2), (10, 3)):

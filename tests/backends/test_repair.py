@@ -192,7 +192,7 @@ def test_a_whole_solution_whose_reals_are_a_single_point_is_settled() -> None:
 
 def test_a_broken_backend_leaves_the_sampler(monkeypatch: pytest.MonkeyPatch) -> None:
     space = Space(b=Binary(shape=8), rows=[Row({"b": [1, 2, 4, 8, 16, 32, 64, 128]}, 77, 77)])
-    repair, rng = Repair(space), default_rng(0)
+    repair = Repair(space)
     part = repair.part(np.zeros(8))
 
     def broken(*_: Any) -> None:
