@@ -169,7 +169,9 @@ def measure(block: Block, repeats: int) -> tuple[float, float, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--quick", action="store_true", help="fewer candidates and blocks, under two minutes")
     quick = parser.parse_args().quick
     warnings.filterwarnings("ignore")
@@ -183,8 +185,12 @@ def main() -> None:
     print(f"\nours at d = 10, slowest row: {slowest:.2f} us (claim: <= 5)")
     for d in (10, 100):
         mine = max(v for (name, k), v in medians.items() if k == d and name.startswith("optengine"))
-        peer = min(v for (name, k), v in medians.items() if k == d and name.startswith(("optuna", "nevergrad")))
-        print(f"fastest of Optuna and Nevergrad at d = {d}: {peer:.0f} us, {peer / mine:.0f} times ours (claim: >= 20)")
+        peer = min(
+            v for (name, k), v in medians.items() if k == d and name.startswith(("optuna", "nevergrad"))
+        )
+        print(
+            f"fastest of Optuna and Nevergrad at d = {d}: {peer:.0f} us, {peer / mine:.0f} times ours (claim: >= 20)"
+        )
 
 
 if __name__ == "__main__":

@@ -206,9 +206,8 @@ class Driver:
                 break
             for positions, evaluation, reasons in pool.collect():
                 for row, position in enumerate(positions.tolist()):
-                    self._take_row(
-                        *places[position], evaluation.take(slice(row, row + 1)), reasons.get(position)
-                    )
+                    asked, place = places[position]
+                    self._take_row(asked, place, evaluation.take(slice(row, row + 1)), reasons.get(position))
                 if self._watch():
                     status = Status.STOPPED
             status = status or session.reached()

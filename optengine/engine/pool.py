@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import threading
 import time
-import traceback
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import (
@@ -28,6 +26,14 @@ from optengine.core.evaluation import Evaluation
 from optengine.core.problem import Problem
 from optengine.core.returned import Measured
 from optengine.engine.evaluator import Catch, refuse_missing
+from optengine.engine.worker import (
+    Raised,
+    install as install,  # batches start workers the same way
+    measure_rows,
+    measure_sent,
+    qualified,
+    stand_up,
+)
 
 Floats = NDArray[np.float64]
 Positions = NDArray[np.int64]
@@ -35,19 +41,6 @@ Positions = NDArray[np.int64]
 CHUNK_SECONDS = 0.05  # rows of cheap objectives travel together until they fill this time
 POLL_SECONDS = 0.05  # how often time-outs are looked at
 RETRIES = 2  # how often rows in flight are tried again after their worker died
-
-_SENT: dict[str, bytes] = {}  # in a worker: the pickled problem it was sent, by key
-_INSTALLED: dict[str, Problem] = {}  # and the same unpickled
-
-
-@dataclass
-class Raised:
-    """An exception that happened in a worker, in a form that always travels."""
-
-    message: str
-    names: tuple[str, ...]  # qualified names of its classes, by which `catch` recognises it
-    trace: str
-    contract: OptEngineError | None = None  # the objective broke its contract: never caught
 
 
 @dataclass
@@ -57,102 +50,6 @@ class Task:
     positions: list[int]
     began: float
     seconds: list[float] = field(default_factory=list)
-
-
-def _qualified(kind: type[BaseException]) -> str:
-    return f"{kind.__module__}.{kind.__qualname__}"
-
-
-def measure_rows(problem: Problem, rows: Floats) -> list[Measured | Raised]:
-    """Measure rows one by one; exceptions become values."""
-    if problem.vectorized:
-        return _measure_together(problem, rows)
-    outcomes: list[Measured | Raised] = []
-    for row in rows:
-        began = time.perf_counter()
-        try:
-            measured = problem.measure(row)
-            measured.seconds = time.perf_counter() - began
-            outcomes.append(measured)
-        except OptEngineError as error:
-            outcomes.append(_raised(error))
-    return outcomes
-
-
-def _measure_together(problem: Problem, rows: Floats) -> list[Measured | Raised]:
-    """Measure rows by one call of a vectorised objective."""
-    began = time.perf_counter()
-    try:
-        evaluation = problem.measure_batch(rows)
-    except OptEngineError as error:
-        return [_raised(error)] * len(rows)
-    seconds = (time.perf_counter() - began) / len(rows)
-    noise, cost = evaluation.noise, evaluation.cost
-    return [
-        Measured(
-            tuple(evaluation.F[i].tolist()),
-            tuple(evaluation.G[i].tolist()),
-            None if noise is None else tuple(noise[i].tolist()),
-            None if cost is None else float(cost[i]),
-            seconds,
-            "the objective returned NaN" if evaluation.failed[i] else None,
-        )
-        for i in range(len(rows))
-    ]
-
-
-def _raised(error: OptEngineError) -> Raised:
-    if not isinstance(error, EvaluationFailed):
-        return Raised(str(error), (), "", type(error)(str(error)))
-    cause = error.__cause__ or error
-    names = tuple(_qualified(kind) for kind in type(cause).__mro__)
-    return Raised(str(error), names, "".join(traceback.format_exception(cause)))
-
-
-def measure_sent(key: str, payload: bytes | None, rows: Floats) -> list[Measured | Raised]:
-    """In a worker: measure rows of the problem `key`, unpickled once from `payload`."""
-    if payload is not None and key not in _SENT:
-        install(key, payload)
-    try:
-        problem = ready(key)
-    except Exception as error:  # noqa: BLE001  (unpickling runs the objects' own code)
-        reason = f"the worker cannot load the problem ({type(error).__name__}: {error})"
-        return [Raised(reason, (), "", EvaluationFailed(reason))] * len(rows)
-    return measure_rows(problem, rows)
-
-
-def install(key: str, payload: bytes | None, parent: int | None = None) -> None:
-    """In a worker: keep the problem; a worker of our own leaves Ctrl-C to its parent and dies with it."""
-    if parent is not None:
-        import signal
-
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        threading.Thread(target=_die_with_parent, args=(parent,), daemon=True).start()
-    if payload is not None:
-        _INSTALLED.clear()
-        _SENT.clear()
-        _SENT[key] = payload
-
-
-def _die_with_parent(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(0.5)
-    os._exit(1)
-
-
-def ready(key: str) -> Problem:
-    """In a worker: unpickle the problem `key` if that has not been done."""
-    if key not in _INSTALLED:
-        import cloudpickle
-
-        _INSTALLED[key] = cloudpickle.loads(_SENT[key])
-    return _INSTALLED[key]
-
-
-def stand_up(key: str) -> None:
-    """In a worker: load the problem, and stay long enough for the other workers to have to start too."""
-    ready(key)
-    time.sleep(0.02)
 
 
 class Pool:
@@ -176,7 +73,7 @@ class Pool:
     ) -> None:
         self._problem, self._user_executor, self._timeout, self._catch = problem, executor, timeout, catch
         self._workers = workers
-        self._caught_names = {_qualified(kind) for kind in catch}
+        self._caught_names = {qualified(kind) for kind in catch}
         self._in_process = isinstance(executor, ThreadPoolExecutor)
         self._key, self._payload = "", None
         if not self._in_process:

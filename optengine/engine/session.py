@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from optengine.core.errors import OptEngineError, ProblemError
 from optengine.core.evaluation import Evaluation
 from optengine.core.history import History
+from optengine.core.levels import lasting_name
 from optengine.core.result import Front, Result, Status, relative_gap
 from optengine.engine.incumbent import Incumbent
 from optengine.engine.journaling import Journaling
@@ -271,7 +272,7 @@ class Session:
             n_evaluations=self.spent.evaluations,
             seconds=self.clock.seconds,
             solver=self.setup.solver_name,
-            options=dict(self.setup.options),
+            options={k: lasting_name(v) if callable(v) else v for k, v in self.setup.options.items()},
             reason=self.setup.reason,
             seed=self.seed,
             message="; ".join([m for m in (message, *self.notes) if m]),

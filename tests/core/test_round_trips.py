@@ -159,10 +159,8 @@ def test_neighbours_are_points_one_step_away(kind: str) -> None:
         changed = (X != Y).reshape(len(X), variable.size, -1).any(axis=2).sum(axis=1)
         assert (changed <= 1).all()
         movable = (space.lower < space.upper).any() and not (
-            (isinstance(variable, (Permutation, Simplex))
-            and variable.n == 1)
-            or (isinstance(variable, Subset)
-            and variable.size_ in ((0, 0), (variable.n, variable.n)))
+            (isinstance(variable, (Permutation, Simplex)) and variable.n == 1)
+            or (isinstance(variable, Subset) and variable.size_ in ((0, 0), (variable.n, variable.n)))
         )
         if variable.kind not in (REAL, SIMPLEX):
             assert (changed == (1 if movable else 0)).all()

@@ -48,7 +48,11 @@ class Fussy(Climber):
         ({"solver": 5}, OptionError, ("solver", "5")),
         ({"solver": None}, OptionError, ("solver", "None")),
         ({"solver": Climber}, OptionError, ("solver", "class", "Climber()")),
-        ({"solver": Climber(), "options": {"population": 3}}, OptionError, ("options", "population", "Climber")),
+        (
+            {"solver": Climber(), "options": {"population": 3}},
+            OptionError,
+            ("options", "population", "Climber"),
+        ),
         ({"options": {"populaton": 3}}, OptionError, ("'populaton'", "did you mean 'population'")),
         ({"options": {"population": 0}}, OptionError, ("population", "0")),
         ({"options": 5}, OptionError, ("options", "5")),
@@ -89,7 +93,12 @@ def test_what_is_no_problem_is_refused(clear: Any) -> None:
 def test_a_name_that_never_arrives_is_said_at_the_first_evaluation(clear: Any) -> None:
     with clear(ProblemError, "no value for 'heat'", "did you mean 'heet'", "'depth'") as caught:
         oe.minimize(
-            lambda x: {"f": 1.0, "heet": 2.0}, SPACE, objectives="f", constraints=["heat"], solver="random", budget=4
+            lambda x: {"f": 1.0, "heet": 2.0},
+            SPACE,
+            objectives="f",
+            constraints=["heat"],
+            solver="random",
+            budget=4,
         )
     assert caught.value.result.n_evaluations == 0
 
@@ -178,7 +187,15 @@ def listener() -> Any:
             tell = inner.tell
 
             def hear(X: Any, evaluation: Any) -> None:
-                heard.append((X.copy(), evaluation.F.copy(), evaluation.G.copy(), evaluation.ids.copy(), evaluation.failed))
+                heard.append(
+                    (
+                        X.copy(),
+                        evaluation.F.copy(),
+                        evaluation.G.copy(),
+                        evaluation.ids.copy(),
+                        evaluation.failed,
+                    )
+                )
                 tell(X, evaluation)
 
             inner.tell = hear  # type: ignore[method-assign]
@@ -188,7 +205,11 @@ def listener() -> Any:
 
 
 BOUNDED = Problem(
-    lambda x: {"gain": x[0], "heat": x[1] - 0.5}, [(0, 1)] * 2, objectives="gain", constraints="heat", direction="maximize"
+    lambda x: {"gain": x[0], "heat": x[1] - 0.5},
+    [(0, 1)] * 2,
+    objectives="gain",
+    constraints="heat",
+    direction="maximize",
 )
 KNOWN_X = [[0.5, 0.25], [1.0, 1.0], [0.0, 0.0]]
 KNOWN_F, KNOWN_G = [0.5, 1.0, float("nan")], [-0.25, 0.5, 0.0]
@@ -230,7 +251,12 @@ def test_known_values_of_named_spaces() -> None:
     solver, heard = listener()
     pandas = pytest.importorskip("pandas")
     rows = [X0, X0 | {"depth": 4}]
-    for data in ((rows, [1.0, 2.0]), (pandas.DataFrame(rows), pandas.Series([1.0, 2.0])), (X0, [1.0]), (tuple(rows), [[1], [2]])):
+    for data in (
+        (rows, [1.0, 2.0]),
+        (pandas.DataFrame(rows), pandas.Series([1.0, 2.0])),
+        (X0, [1.0]),
+        (tuple(rows), [[1], [2]]),
+    ):
         heard.clear()
         run(solver=solver, data=data)
         assert SPACE.decode(heard[0][0])[0] == X0

@@ -68,7 +68,13 @@ def test_the_target_stops_at_the_evaluation_that_reaches_it(settings: dict[str, 
 
 def test_an_infeasible_point_reaches_no_target() -> None:
     result = oe.minimize(
-        lambda x: {"f": x[0], "g": 0.5 - x[0]}, BOX, constraints="g", solver="random", budget=60, target=0.6, seed=0
+        lambda x: {"f": x[0], "g": 0.5 - x[0]},
+        BOX,
+        constraints="g",
+        solver="random",
+        budget=60,
+        target=0.6,
+        seed=0,
     )
     assert result.status == "target_reached"
     assert result.feasible
@@ -82,13 +88,19 @@ def test_an_infeasible_point_reaches_no_target() -> None:
 def test_cost_is_summed_and_stops_the_run() -> None:
     by_value = oe.minimize(lambda x: {"f": x[0], "cost": 2.5}, BOX, solver="random", max_cost=10, seed=0)
     assert (by_value.n_evaluations, by_value.status) == (4, "budget_exhausted")
-    by_function = oe.minimize(sphere, BOX, cost=lambda x: 1.0, solver="random", max_cost=9.5, budget=50, seed=0)
+    by_function = oe.minimize(
+        sphere, BOX, cost=lambda x: 1.0, solver="random", max_cost=9.5, budget=50, seed=0
+    )
     assert by_function.n_evaluations == 10
     first = oe.minimize(sphere, BOX, cost=1.0, solver="random", max_cost=90, budget=5, seed=0)
     assert first.n_evaluations == 5
-    whole = oe.minimize(rows, BOX, vectorized=True, cost=1.0, solver="random", max_cost=10, seed=0, batch_size=8)
+    whole = oe.minimize(
+        rows, BOX, vectorized=True, cost=1.0, solver="random", max_cost=10, seed=0, batch_size=8
+    )
     assert whole.n_evaluations == 16  # batches of a vectorised objective are whole
-    missing = oe.minimize(lambda x: {"f": 1, "cost": None}, BOX, solver="random", budget=5, max_cost=3, seed=0)
+    missing = oe.minimize(
+        lambda x: {"f": 1, "cost": None}, BOX, solver="random", budget=5, max_cost=3, seed=0
+    )
     assert missing.n_evaluations == 5
 
 
@@ -186,7 +198,9 @@ def make_solver(name: str, run: Any) -> Any:
     def start(self: Any, problem: Problem, rng: Any) -> Any:
         return run(Grid(), problem)
 
-    return dataclass(frozen=True)(type(name, (), {"replayable": True, "refuses": lambda s, p: None, "start": start}))()
+    return dataclass(frozen=True)(
+        type(name, (), {"replayable": True, "refuses": lambda s, p: None, "start": start})
+    )()
 
 
 def test_a_solver_that_changes_what_it_gave_changes_no_history() -> None:

@@ -117,7 +117,9 @@ def test_unordered_runs_keep_the_budget_and_all_workers_busy() -> None:
     for workers in (4, None):  # None: as many as the executor has
         most[0] = 0
         with ThreadPoolExecutor(4) as executor:
-            result = solve(Problem(watched, BOX), executor=executor, workers=workers, ordered=False, budget=41)
+            result = solve(
+                Problem(watched, BOX), executor=executor, workers=workers, ordered=False, budget=41
+            )
         assert result.n_evaluations == len(result.history) == 41
         assert sorted(result.history.number) == list(range(1, 42))
         assert most[0] == 4
@@ -216,9 +218,10 @@ def fail_to_load() -> Any:
 def test_a_problem_that_does_not_load_in_the_workers_is_said(clear: Any) -> None:
     with clear(EvaluationFailed, "cannot load the problem", "No module named 'my_model'"):
         solve(Problem(Unloadable(), BOX), workers=2)
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as executor:
-        with clear(EvaluationFailed, "cannot load the problem", "No module named 'my_model'"):
-            solve(Problem(Unloadable(), BOX), executor=executor)
+    spawn = multiprocessing.get_context("spawn")
+    said = clear(EvaluationFailed, "cannot load the problem", "No module named 'my_model'")
+    with ProcessPoolExecutor(1, mp_context=spawn) as executor, said:
+        solve(Problem(Unloadable(), BOX), executor=executor)
 
 
 # -- time-outs --------------------------------------------------------------------------------------------------------
@@ -298,9 +301,10 @@ def test_an_innocent_evaluation_survives_a_single_death(tmp_path: Path) -> None:
 def test_an_executor_that_dies_is_said(clear: Any, tmp_path: Path) -> None:
     storage = tmp_path / "runs.db"
     settings = {"solver": "random", "budget": 20, "seed": 6, "storage": storage, "batch_size": 20}
-    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as executor:
-        with clear(EvaluationFailed, "the executor died", "storage="):
-            solve(Problem(lambda x: deadly(x), BOX), executor=executor, **settings)
+    spawn = multiprocessing.get_context("spawn")
+    said = clear(EvaluationFailed, "the executor died", "storage=")
+    with ProcessPoolExecutor(2, mp_context=spawn) as executor, said:
+        solve(Problem(lambda x: deadly(x), BOX), executor=executor, **settings)
     resumed = solve(Problem(sphere, BOX), **settings)
     assert resumed.n_evaluations == 20
     assert resumed.history.X.tobytes() == solve(**(settings | {"storage": None})).history.X.tobytes()
@@ -331,6 +335,8 @@ def test_an_executor_that_dies_is_said(clear: Any, tmp_path: Path) -> None:
         ({"catch": KeyboardInterrupt}, ("catch", "KeyboardInterrupt")),
     ],
 )
-def test_bad_arguments_are_refused_in_one_sentence(clear: Any, arguments: Any, words: tuple[str, ...]) -> None:
+def test_bad_arguments_are_refused_in_one_sentence(
+    clear: Any, arguments: Any, words: tuple[str, ...]
+) -> None:
     with clear(OptionError, *words):
         solve(**arguments)

@@ -1,4 +1,4 @@
-"""What may be an incumbent: feasible, at its target fidelity, not dominated; and the evaluations that are lost to it."""
+"""What may be an incumbent: feasible, at its target fidelity, not dominated; and what becomes of failed evaluations."""
 
 from __future__ import annotations
 
@@ -41,7 +41,10 @@ def test_incumbents_are_what_brute_force_finds(data: st.DataObject, objectives: 
         improved = incumbent.update(X, Evaluation(F, G, failed), counts)
         if not improved:
             assert before == (incumbent.f, incumbent.violation, len(incumbent.front_F))
-        told += [(x[0], f, max(g[0], 0), not bad and good) for x, f, g, bad, good in zip(X, F, G, failed, counts, strict=True)]
+        told += [
+            (x[0], f, max(g[0], 0), not bad and good)
+            for x, f, g, bad, good in zip(X, F, G, failed, counts, strict=True)
+        ]
         usable = [row for row in told if row[3]]
         feasible = [row for row in usable if row[2] == 0]
         assert incumbent.feasible == bool(feasible)
@@ -112,7 +115,9 @@ def test_infeasible_fronts_are_empty_and_say_how_far() -> None:
 
 # -- fidelity ---------------------------------------------------------------------------------------------------------
 
-FIDELITY = oe.Space(x=oe.Real(0, 1), epochs=oe.Integer(1, 50, fidelity=True), share=oe.Ordinal([0.1, 1.0], fidelity=True))
+FIDELITY = oe.Space(
+    x=oe.Real(0, 1), epochs=oe.Integer(1, 50, fidelity=True), share=oe.Ordinal([0.1, 1.0], fidelity=True)
+)
 
 
 def train(x: float, epochs: int, share: float) -> float:
@@ -168,7 +173,13 @@ def test_the_37th_call_raises_and_36_values_are_kept(clear: Any, tmp_path: Path)
         return float(x.sum())
 
     storage = tmp_path / "runs.db"
-    settings: dict[str, Any] = {"solver": "random", "budget": 100, "seed": 0, "storage": storage, "name": "plant"}
+    settings: dict[str, Any] = {
+        "solver": "random",
+        "budget": 100,
+        "seed": 0,
+        "storage": storage,
+        "name": "plant",
+    }
     with clear(EvaluationFailed, "OSError: sensor offline", "array([") as caught:
         oe.minimize(fragile, [(0, 1)] * 2, **settings)
     kept = caught.value.result
@@ -181,13 +192,20 @@ def test_the_37th_call_raises_and_36_values_are_kept(clear: Any, tmp_path: Path)
     assert record.status == "running"
     resumed = oe.minimize(fragile, [(0, 1)] * 2, **settings)
     assert (resumed.n_evaluations, calls) == (100, 101)
-    straight = oe.minimize(lambda x: float(x.sum()), [(0, 1)] * 2, **(settings | {"storage": None, "name": None}))
+    straight = oe.minimize(
+        lambda x: float(x.sum()), [(0, 1)] * 2, **(settings | {"storage": None, "name": None})
+    )
     assert resumed.history.X.tobytes() == straight.history.X.tobytes()
 
 
 @pytest.mark.parametrize(
     ("returned", "words"),
-    [(None, ("returned None",)), (NAN, ("returned NaN",)), (oe.Failed("leak"), ("leak",)), ({"f": None}, ("NaN",))],
+    [
+        (None, ("returned None",)),
+        (NAN, ("returned NaN",)),
+        (oe.Failed("leak"), ("leak",)),
+        ({"f": None}, ("NaN",)),
+    ],
 )
 @pytest.mark.parametrize("catch", [(), True])
 def test_missing_values_are_errors_or_failures(clear: Any, returned: Any, words: Any, catch: Any) -> None:
@@ -245,7 +263,9 @@ def test_reasons_reach_the_journal(tmp_path: Path) -> None:
             raise ValueError("pipe burst")
         return float("nan")
 
-    oe.minimize(broken, [(0, 1)], solver="random", budget=10, seed=0, catch=True, storage=storage, name="plant")
+    oe.minimize(
+        broken, [(0, 1)], solver="random", budget=10, seed=0, catch=True, storage=storage, name="plant"
+    )
     with Journal(storage, readonly=True) as journal:
         errors = journal.read("plant").evaluations.errors
     assert len(errors) == 10

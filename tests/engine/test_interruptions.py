@@ -27,7 +27,9 @@ def sphere(x: Any) -> float:
 
 
 def solve(function: Any = sphere, **arguments: Any) -> oe.Result:
-    return oe.minimize(function, BOX, **({"solver": "random", "budget": 60, "batch_size": 10, "seed": 0} | arguments))
+    return oe.minimize(
+        function, BOX, **({"solver": "random", "budget": 60, "batch_size": 10, "seed": 0} | arguments)
+    )
 
 
 # -- callbacks --------------------------------------------------------------------------------------------------------
@@ -82,7 +84,15 @@ def test_a_callback_before_anything_feasible_sees_no_value() -> None:
     )
     x, fun, violation = seen[0]
     assert (fun, violation) == (x[0], 1 + x[0] ** 2)
-    oe.minimize(lambda x: None, BOX, solver="random", budget=5, seed=0, catch=True, callbacks=lambda s: seen.append(s.x))
+    oe.minimize(
+        lambda x: None,
+        BOX,
+        solver="random",
+        budget=5,
+        seed=0,
+        catch=True,
+        callbacks=lambda s: seen.append(s.x),
+    )
     assert seen[-1] is None
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import subprocess
 import time
 from pathlib import Path
@@ -33,7 +32,8 @@ def slow(x):
 
 result = oe.minimize(slow, [(-1.0, 1.0)] * 3, solver=Climber(population=10), budget=400, seed=4, workers=2,
                      storage=storage, name="plant")
-print(json.dumps([result.n_evaluations, result.history.X.tobytes().hex(), result.history.best.tolist(), result.message]))
+history = result.history
+print(json.dumps([result.n_evaluations, history.X.tobytes().hex(), history.best.tolist(), result.message]))
 """
 
 
@@ -66,7 +66,12 @@ def check_kills(start: Any, storage: Path, kills: int, rng: Any) -> None:
     for threshold in thresholds:
         # every fifth falls into the start of the process, before it has journaled anything of its own
         starting = rng.random() < 0.2
-        kill_at(start, storage, 0 if starting else max(int(threshold), before + 1), rng.uniform(0, 0.9 if starting else 0.05))
+        kill_at(
+            start,
+            storage,
+            0 if starting else max(int(threshold), before + 1),
+            rng.uniform(0, 0.9 if starting else 0.05),
+        )
         now = rows(storage)
         assert before <= now <= BUDGET
         before = now
@@ -108,7 +113,7 @@ def hang(x):
 oe.minimize(hang, [(0, 1)], solver="random", budget=10, workers=2)
 """
     process = start(code, tmp_path)
-    while len(pids := [int(name) for name in os.listdir(tmp_path)]) < 2:
+    while len(pids := [int(path.name) for path in tmp_path.iterdir()]) < 2:
         assert process.poll() is None, process.communicate()
         time.sleep(0.01)
     process.kill()
@@ -138,8 +143,8 @@ def slow(x):
     time.sleep(seconds)
     return float((x**2).sum())
 
-result = oe.minimize(slow, [(-1.0, 1.0)] * 3, solver=Climber(population=3), budget=budget, seed=4, x0=[[0.5] * 3, [0.25] * 3],
-                     storage=storage, name="plant", shared=True)
+result = oe.minimize(slow, [(-1.0, 1.0)] * 3, solver=Climber(population=3), budget=budget, seed=4, storage=storage,
+                     x0=[[0.5] * 3, [0.25] * 3], name="plant", shared=True)
 print(json.dumps([result.status, result.n_evaluations, len(result.history), result.fun]))
 """
 
@@ -186,7 +191,12 @@ def test_members_that_are_killed_leave_their_work_to_the_others(start: Any, tmp_
 
 
 def test_a_shared_run_needs_no_company(tmp_path: Path) -> None:
-    settings: dict[str, Any] = {"solver": Climber(population=3), "seed": 4, "storage": tmp_path / "runs.db", "name": "plant"}
+    settings: dict[str, Any] = {
+        "solver": Climber(population=3),
+        "seed": 4,
+        "storage": tmp_path / "runs.db",
+        "name": "plant",
+    }
     alone = oe.minimize(sphere, BOX, budget=20, shared=True, **settings)
     assert (alone.n_evaluations, alone.status) == (20, "budget_exhausted")
     longer = oe.minimize(sphere, BOX, budget=31, shared=True, **settings)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 import optengine as oe
-from optengine import Failed, OptionError, Optimizer, Problem, ProblemError, StorageError
+from optengine import Failed, Optimizer, OptionError, Problem, ProblemError, StorageError
 from optengine.store import Journal
 from optengine.testing import Climber
 
@@ -138,10 +138,19 @@ def test_what_cannot_be_told_is_said_and_changes_nothing(clear: Any) -> None:
 
 
 def test_constraints_and_several_objectives_are_told_by_name() -> None:
-    plant = Problem(lambda x: {}, BOX, objectives=["cost", oe.Objective("gain", "maximize")], constraints=["heat"])
+    plant = Problem(
+        lambda x: {}, BOX, objectives=["cost", oe.Objective("gain", "maximize")], constraints=["heat"]
+    )
     mine = optimizer(problem=plant)
     batch = mine.ask(3)
-    mine.tell(batch, [{"cost": 1, "gain": 2, "heat": -1}, {"cost": 2, "gain": 1, "heat": -1}, {"cost": 0, "gain": 3, "heat": 1}])
+    mine.tell(
+        batch,
+        [
+            {"cost": 1, "gain": 2, "heat": -1},
+            {"cost": 2, "gain": 1, "heat": -1},
+            {"cost": 0, "gain": 3, "heat": 1},
+        ],
+    )
     front = mine.result().front
     assert front is not None
     assert front.F.tolist() == [[1, 2]]
@@ -226,9 +235,9 @@ def test_pending_points_survive_the_process(stored: dict[str, Any], same_run: An
             if step % 3 == 2 and interrupt:
                 mine.close()
                 mine = optimizer(budget=60, **more)
-                assert [c.number for c in mine.pending] == sorted(int(n) for b in waiting for n in b.numbers)
+                assert [c.number for c in mine.pending] == sorted(c.number for b in waiting for c in b)
                 numbers = {c.number: c for c in mine.pending}
-                waiting = [[numbers[int(n)] for n in batch.numbers] if hasattr(batch, "numbers") else batch for batch in waiting]
+                waiting = [[numbers[c.number] for c in batch] for batch in waiting]
             if step % 2:
                 for batch in reversed(waiting):
                     mine.tell(batch, [sphere(c.x) for c in batch])
@@ -251,7 +260,8 @@ def test_parts_of_a_batch_told_before_the_process_died(stored: dict[str, Any], s
             mine.close()
             mine = optimizer(**more)
             assert [c.number for c in mine.pending] == [0, 2, 3, 5, 6, 7, 8]
-        mine.tell([c for c in [*late, *batch] if c.number not in (1, 4)], [sphere(c.x) for c in [*late, *batch] if c.number not in (1, 4)])
+        rest = [c for c in [*late, *batch] if c.number not in (1, 4)]
+        mine.tell(rest, [sphere(c.x) for c in rest])
         mine.tell(batch2 := mine.ask(5), [sphere(c.x) for c in batch2])
         result = mine.result()
         mine.close()
@@ -302,9 +312,8 @@ def test_a_finished_optimizer_is_journaled_and_opens_again(stored: dict[str, Any
 
 
 def test_two_at_once_and_other_runs_are_refused(clear: Any, stored: dict[str, Any]) -> None:
-    with optimizer(**stored):
-        with clear(StorageError, "plant"):
-            optimizer(**stored)
+    with optimizer(**stored), clear(StorageError, "plant"):
+        optimizer(**stored)
     with clear(StorageError, "population"):
         optimizer(solver=Climber(population=9), **stored)
     with clear(StorageError, "seed"):
@@ -312,7 +321,11 @@ def test_two_at_once_and_other_runs_are_refused(clear: Any, stored: dict[str, An
 
 
 def test_errors_inside_the_with_block_carry_the_result(stored: dict[str, Any]) -> None:
-    with pytest.raises(ProblemError) as caught, optimizer(**stored) as mine:
-        mine.tell(mine.ask(2), [1.0, 2.0])
-        mine.tell(0, 1.0)
+    def twice() -> None:
+        with optimizer(**stored) as mine:
+            mine.tell(mine.ask(2), [1.0, 2.0])
+            mine.tell(0, 1.0)
+
+    with pytest.raises(ProblemError) as caught:
+        twice()
     assert caught.value.result.n_evaluations == 2

@@ -192,8 +192,7 @@ def test_failed_evaluations_reach_the_user_or_are_passed_over(clear: Any) -> Non
     answers: list[Any] = []
 
     def act(control: Any) -> None:
-        for x in ([1.0, 0.0], [0.0, 1.0], [0.25, 0.0]):
-            answers.append(control.incumbent(np.array(x)))
+        answers.extend(control.incumbent(np.array(x)) for x in ([1.0, 0.0], [0.0, 1.0], [0.25, 0.0]))
 
     result = solve(act, Problem(broken, BOX), catch=True)
     assert (answers, result.fun) == ([None, None, 0.0625], 0.0625)
@@ -236,7 +235,9 @@ def test_a_search_resumes_from_its_incumbent(tmp_path: Path) -> None:
     assert calls == [1]
     assert longer.n_evaluations == 9
     assert longer.fun < first.fun  # type: ignore[operator]
-    assert len(longer.history) == len(first.history) + 3  # its first move offers the incumbent, which is not better
+    assert (
+        len(longer.history) == len(first.history) + 3
+    )  # its first move offers the incumbent, which is not better
 
 
 def test_a_stored_bound_is_still_proved(tmp_path: Path) -> None:

@@ -1,0 +1,70 @@
+"""Every problem that ships keeps the contract."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import optengine as oe
+from optengine import Problem
+from optengine.core.errors import MissingDependency
+from optengine.testing import check_problem, small_problems
+
+
+def rng() -> Any:
+    return np.random.default_rng(3)
+
+
+def grid(n: int) -> Any:
+    return rng().integers(0, 50, (n, n))
+
+
+def pymoo(name: str) -> Problem:
+    return oe.problems.from_pymoo(name)
+
+
+def botorch(name: str, **options: Any) -> Problem:
+    functions = pytest.importorskip("botorch.test_functions")
+    return oe.problems.from_botorch(getattr(functions, name)(**options))
+
+
+SHIPPED: dict[str, Callable[[], Problem]] = {
+    "qap": lambda: oe.problems.QAP.random(rng(), 9),
+    "qap asymmetric": lambda: oe.problems.QAP(grid(7), grid(7)),
+    "qap real": lambda: oe.problems.QAP(rng().random((6, 6)), grid(6)),
+    "tsp": lambda: oe.problems.TSP(coordinates=rng().random((11, 2))),
+    "tsp asymmetric": lambda: oe.problems.TSP(grid(8)),
+    "tsp tiny": lambda: oe.problems.TSP(grid(3)),
+    "pymoo real": lambda: pymoo("rastrigin"),
+    "pymoo several": lambda: pymoo("zdt1"),
+    "pymoo constrained": lambda: pymoo("bnh"),
+    "botorch": lambda: botorch("Hartmann"),
+    "botorch constrained": lambda: botorch("PressureVessel"),
+    "botorch several": lambda: botorch("BraninCurrin"),
+    "botorch fidelity": lambda: botorch("AugmentedHartmann"),
+    "ioh real": lambda: oe.problems.from_ioh("Sphere", dimension=4),
+    "ioh bits": lambda: oe.problems.from_ioh("OneMax", dimension=12, suite="PBO"),
+    "tuning": lambda: oe.problems.sklearn_tuning("wine"),
+}
+
+
+SLOW = ("tuning",)  # seconds of training
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow if n in SLOW else ()) for n in SHIPPED]
+)
+def test_a_shipped_problem_keeps_the_contract(name: str) -> None:
+    try:
+        problem = SHIPPED[name]()
+    except MissingDependency as error:
+        pytest.skip(str(error))
+    check_problem(problem)
+
+
+@pytest.mark.parametrize("name", small_problems())
+def test_the_small_problems_keep_the_contract(name: str) -> None:
+    check_problem(small_problems()[name], quick=False)
