@@ -1,6 +1,6 @@
 """Two objectives: weight against sag of a welded beam of several materials, with the front drawn.
 
-    python two_objectives.py [front.png]
+python two_objectives.py [front.png]
 """
 
 import sys
@@ -33,7 +33,9 @@ def beam(material: str, width: float, height: float) -> dict[str, float]:
 if __name__ == "__main__":
     result = oe.minimize(beam, space, objectives=["kg", "mm"], constraints=["stress"], budget=4000, seed=0)
     print(result)
-    for x, (kg, mm) in list(zip(result.front.x, result.front.F, strict=True))[:: max(1, len(result.front) // 6)]:
+    for x, (kg, mm) in list(zip(result.front.x, result.front.F, strict=True))[
+        :: max(1, len(result.front) // 6)
+    ]:
         print(f"{kg:8.2f} kg {mm:8.2f} mm   {x['material']:9} {x['width']:.3f} x {x['height']:.3f} m")
     path = sys.argv[1] if len(sys.argv) > 1 else "front.png"
     result.plot("front", log=True).figure.savefig(path)

@@ -389,7 +389,9 @@ class Space:
         given = np.zeros(self.width, dtype=bool)
         for name, value in point.items():
             variable = self.variables[name]
-            absent = value is None or (isinstance(value, float) and math.isnan(value))  # as a DataFrame has it
+            absent = value is None or (
+                isinstance(value, float) and math.isnan(value)
+            )  # as a DataFrame has it
             if absent and variable.conditions and index_of(value, getattr(variable, "choices", ())) < 0:
                 continue
             row[self.slices[name]] = codec.encode(variable, value, name)

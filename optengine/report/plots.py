@@ -34,8 +34,8 @@ def plot_result(result: Result, kind: str | None = None, **options: Any) -> Axes
         kind: "history" (best value so far over the evaluations) or "front" (2 or 3 objectives); None takes the front
             of several objectives, else the history.
         options: of every kind: `ax`, axes to draw on (default: a new figure), and `title`; of the history: `x`,
-            "evaluations" or "seconds", and `log`, whether the value axis is logarithmic (None: where that shows more); of a
-            front of 2 objectives: `log`, whether both axes are.
+            "evaluations" or "seconds", and `log`, whether the value axis is logarithmic (None: where that shows
+            more); of a front of 2 objectives: `log`, whether both axes are.
 
     Returns:
         The axes; `ax.figure.savefig("run.png")` writes the picture.

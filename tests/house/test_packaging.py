@@ -68,7 +68,16 @@ def test_constraints_hold_on_any_machine(root: Path) -> None:
 def test_all_holds_every_extra_but_the_heavy_ones(pyproject: dict[str, Any]) -> None:
     extras = pyproject["project"]["optional-dependencies"]
     everything = set().union(*(Requirement(text).extras for text in extras["all"]))
-    assert everything == extras.keys() - {"gpu", "gpu12", "cuda-compile", "ray", "test", "bench", "dev", "all"}
+    assert everything == extras.keys() - {
+        "gpu",
+        "gpu12",
+        "cuda-compile",
+        "ray",
+        "test",
+        "bench",
+        "dev",
+        "all",
+    }
 
 
 @pytest.mark.parametrize("extra", ["gpu12", "gpu", "cuda-compile"])

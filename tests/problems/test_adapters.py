@@ -286,7 +286,9 @@ def test_ioh_optima_are_attained_or_left_out() -> None:
         assert problem.best_known == problem.function.problem.optimum.y  # type: ignore[attr-defined]
     assert from_ioh("OneMax", dimension=20, suite="PBO").best_known == 20.0
     assert from_ioh("LABS", dimension=20, suite="PBO").best_known is None  # ioh states infinity
-    trap = from_ioh("ConcatenatedTrap", dimension=16, suite="PBO")  # random points beat the value that ioh states
+    trap = from_ioh(
+        "ConcatenatedTrap", dimension=16, suite="PBO"
+    )  # random points beat the value that ioh states
     assert trap.best_known is None
     assert "cannot belong to this instance" in str(trap.best_known_source)
 
