@@ -168,16 +168,13 @@ class Journaling:
             while queue and queue[0].after <= tell:
                 stored = queue.pop(0)
                 repeat = stored.ask >= first_ask
-                if (
-                    repeat
-                    and stored.kind == "ask"
-                    and not self._same(session.propose(stored.requested), stored)
-                ):
+                if not repeat:
+                    session.n_repairs += 1
+                elif stored.kind == "ask" and not self._same(session.propose(stored.requested), stored):
                     return None
-                if stored.kind == "x0":
-                    if repeat and session.setup.x0 is not None:
-                        session.repaired(session.setup.x0[n_x0 : n_x0 + stored.count])
-                    n_x0 += stored.count
+                elif stored.kind == "x0" and session.setup.x0 is not None:
+                    session.repaired(session.setup.x0[n_x0 : n_x0 + stored.count])
+                n_x0 += stored.count if stored.kind == "x0" else 0
                 restored = self._rebuild(stored, rows)
                 open_asks.append(restored)
                 asked |= dict.fromkeys(restored.ids.tolist(), restored)

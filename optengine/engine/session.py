@@ -110,8 +110,9 @@ class Session:
     def _start_run(self) -> None:
         """Start the solver's run with its own stream of random numbers; a member of a shared run has its own."""
         member = 0 if self.journal is None else self.journal.log.member
-        streams = SeedSequence(self.seed, spawn_key=() if member == 0 else (member,)).spawn(2)
-        self.rng, self._repair_rng = default_rng(streams[0]), default_rng(streams[1])
+        self._stream = () if member == 0 else (member,)
+        self.rng = default_rng(SeedSequence(self.seed, spawn_key=(*self._stream, 0)))
+        self.n_repairs = 0
         self.run = self.setup.solver.start(self.problem, self.rng)
         self.searches = hasattr(self.run, "search")
 
@@ -130,14 +131,20 @@ class Session:
     # -- asking ------------------------------------------------------------------------------------------------
 
     def repaired(self, X: Floats) -> Floats:
-        """Return the nearest points that keep the known constraints."""
-        return X if self._repair is None else self._repair(X, self._repair_rng)
+        """Return the nearest points that keep the known constraints.
+
+        Each call has random numbers of its own, so that a resumed run need not repeat the calls before a snapshot.
+        """
+        if self._repair is None:
+            return X
+        stream = SeedSequence(self.seed, spawn_key=(*self._stream, 1, self.n_repairs))
+        self.n_repairs += 1
+        return self._repair(X, default_rng(stream))
 
     def propose(self, n: int | None, whole: bool = False) -> Floats:
         """Ask the solver for n points and repair them; at its end it may give fewer, unless they are to be `whole`."""
-        X = np.array(
-            self.run.ask(n), dtype=np.float64, order="C"
-        )  # a copy: the solver may go on writing into its own
+        # a copy: the solver may go on writing into its own array
+        X = np.array(self.run.ask(n), dtype=np.float64, order="C")
         fits = X.ndim == 2 and X.shape[1] == self.space.width and len(X) > 0
         if not fits or (n is not None and (len(X) != n if whole else len(X) > n)):
             raise OptEngineError(

@@ -103,7 +103,7 @@ def _kind_of(u: float, n_lines: int, n_lattice: int, n_axes: int) -> int:
     return -1
 
 
-_kind = _kind_of.py_func
+_kind = getattr(_kind_of, "py_func", _kind_of)  # itself where Numba is switched off
 
 
 @njit(cache=True, nogil=True)

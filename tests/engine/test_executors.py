@@ -233,10 +233,13 @@ def hanging(x: Any) -> float:
     return sphere(x)
 
 
-def test_hanging_evaluations_are_ended_and_the_others_kept() -> None:
+@pytest.mark.parametrize("ordered", [True, False])
+def test_hanging_evaluations_are_ended_and_the_others_kept(ordered: bool) -> None:
     problem = Problem(lambda x: hanging(x), BOX)
     began = time.perf_counter()
-    result = solve(problem, solver="random", workers=2, timeout=0.4, catch=True, budget=12, seed=6)
+    result = solve(
+        problem, solver="random", workers=2, timeout=0.4, catch=True, budget=12, seed=6, ordered=ordered
+    )
     assert time.perf_counter() - began < 25
     late = result.history.X[:, 0] > 0.8
     assert late.sum() == 1

@@ -344,7 +344,10 @@ def test_what_cannot_be_repeated_keeps_its_values_and_says_so(kind: Any, stored:
     assert result.fun == result.history.value.min()
 
 
-def test_snapshots_spare_the_replay(stored: dict[str, Any], monkeypatch: Any, same_run: Any) -> None:
+@pytest.mark.parametrize("name", ["plain", "predicate"])
+def test_snapshots_spare_the_replay(
+    name: str, stored: dict[str, Any], monkeypatch: Any, same_run: Any
+) -> None:
     import pickle
 
     monkeypatch.setattr("optengine.engine.journaling.SNAPSHOT_SECONDS", 0.0)
@@ -367,10 +370,11 @@ def test_snapshots_spare_the_replay(stored: dict[str, Any], monkeypatch: Any, sa
             run.snapshot = lambda: pickle.dumps((run._parent, run._value, run._rng.bit_generator.state))  # type: ignore[attr-defined]
             return run
 
-    straight = solve(solver=Dear())
+    x0 = PROBLEMS[name].space.decode(PROBLEMS[name].space.sample(2, np.random.default_rng(5)))
+    straight = solve(PROBLEMS[name], solver=Dear(), x0=x0)
     with pytest.raises(EvaluationFailed):
-        solve(dying(PROBLEMS["plain"], 43), solver=Dear(), **stored)
+        solve(dying(PROBLEMS[name], 43), solver=Dear(), x0=x0, **stored)
     asks.clear()
-    resumed = solve(solver=Dear(), **stored)
+    resumed = solve(PROBLEMS[name], solver=Dear(), x0=x0, **stored)
     same_run(resumed, straight)
     assert len(asks) <= 4  # the batch in flight and what was left, not the five before
