@@ -13,6 +13,7 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 PROMISES = {
     "ask_tell.py": "yield",
     "kill_and_resume.py": "the same as the uninterrupted run: True",
+    "mpc_quadrotor.py": "flight drawn in",
     "mixed_constrained.py": "from the best vessel known",
     "two_objectives.py": "front drawn in",
 }
