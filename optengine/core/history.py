@@ -17,19 +17,17 @@ class History:
     Attributes:
         number: (n,) evaluation number, from 1; runs that search by themselves record their incumbents only.
         seconds: (n,) since the start of the run.
-        X: (n, width) encoded points. F: (n, objectives) in the user's direction, NaN where failed.
+        X: (n, width) encoded points; made anew at each look where they are kept as small integers. F: (n, objectives) in the user's direction, NaN where failed.
         G: (n, constraints), feasible where <= 0. failed: (n,). bound: (n,) proved bound then known, or NaN.
         value: (n,) first objective. violation: (n,). best: (n,) best feasible value so far.
     """
 
     FIELDS = ("number", "seconds", "X", "F", "G", "failed", "counts", "bound")
 
-    def __init__(self, signs: Floats, width: int, n_constraints: int) -> None:
-        self._signs, self._width, self._n_constraints = (
-            np.asarray(signs, dtype=np.float64),
-            width,
-            n_constraints,
-        )
+    def __init__(self, signs: Floats, width: int, n_constraints: int, kept: Any = np.float64) -> None:
+        """`kept` is the type in which points are kept (`smallest_type`)."""
+        self._signs, self._width = np.asarray(signs, dtype=np.float64), width
+        self._n_constraints, self._kept = n_constraints, np.dtype(kept)
         self._parts: list[tuple[Any, ...]] = []
         self._rows = 0
 
@@ -45,6 +43,7 @@ class History:
         bound: float = np.nan,
     ) -> None:
         """Add rows; F is minimising. `counts` marks rows that may become incumbents (target fidelity)."""
+        X = X.astype(self._kept, copy=False)
         self._parts.append((number, seconds, X, F, G, failed, counts, bound))
         self._rows += len(F)
         self.__dict__.pop("_columns", None)
@@ -59,7 +58,7 @@ class History:
         columns: dict[str, NDArray[Any]] = {
             "number": np.empty(n, dtype=np.int64),
             "seconds": np.empty(n),
-            "X": np.empty((n, self._width)),
+            "X": np.empty((n, self._width), self._kept),
             "F": np.empty((n, len(self._signs))),
             "G": np.empty((n, self._n_constraints)),
             "failed": np.empty(n, dtype=bool),
@@ -86,7 +85,7 @@ class History:
 
     @property
     def X(self) -> Floats:
-        return self._columns["X"]
+        return self._columns["X"].astype(np.float64, copy=False)
 
     @property
     def F(self) -> Floats:
@@ -124,7 +123,7 @@ class History:
 
     def copy(self) -> History:
         """Return the history as it is now; its columns are shared, rows added later are not."""
-        twin = History(self._signs, self._width, self._n_constraints)
+        twin = History(self._signs, self._width, self._n_constraints, self._kept)
         twin._parts, twin._rows = list(self._parts), self._rows
         return twin
 
@@ -134,7 +133,7 @@ class History:
 
     @staticmethod
     def restore(state: dict[str, Any]) -> History:
-        history = History(state["signs"], state["X"].shape[1], state["G"].shape[1])
+        history = History(state["signs"], state["X"].shape[1], state["G"].shape[1], state["X"].dtype)
         if len(state["F"]):
             history.append(*(state[name] for name in History.FIELDS))
         return history
@@ -147,3 +146,18 @@ class History:
 
     def __repr__(self) -> str:
         return f"History({self._rows} rows)"
+
+
+def smallest_type(lower: Floats, upper: Floats, whole: bool) -> np.dtype[Any]:
+    """The smallest type that holds points of these bounds (width,): bytes for bits and short orders, else doubles.
+
+    Args:
+        lower, upper: of every column.
+        whole: whether all columns hold whole numbers only.
+    """
+    if whole and len(lower):
+        for kind in (np.uint8, np.int8, np.int16, np.int32):
+            limits = np.iinfo(kind)
+            if limits.min <= lower.min() and upper.max() <= limits.max:
+                return np.dtype(kind)
+    return np.dtype(np.float64)

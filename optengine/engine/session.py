@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from optengine.core.errors import OptEngineError, ProblemError
 from optengine.core.evaluation import Evaluation
-from optengine.core.history import History
+from optengine.core.history import History, smallest_type
 from optengine.core.levels import lasting_name
 from optengine.core.result import Front, Result, Status, relative_gap
+from optengine.core.space import REAL, SIMPLEX
 from optengine.engine.incumbent import Incumbent
 from optengine.engine.journaling import Journaling
 from optengine.engine.limits import Clock, Spent
@@ -84,7 +85,9 @@ class Session:
         self.setup, self.problem = setup, setup.problem
         self.space = setup.problem.space
         self.incumbent = Incumbent(self.space.width, setup.problem.n_objectives)
-        self.history = History(setup.problem.signs, self.space.width, setup.problem.n_constraints)
+        whole = not np.isin(self.space.kind, (REAL, SIMPLEX)).any()
+        kept = smallest_type(self.space.lower, self.space.upper, whole)
+        self.history = History(setup.problem.signs, self.space.width, setup.problem.n_constraints, kept)
         self.spent = Spent()
         self.clock = Clock()
         self.bound: float | None = None

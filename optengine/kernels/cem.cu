@@ -22,38 +22,24 @@ __device__ __forceinline__ u32 hash(u64 state, u32 column) {
 
 __device__ __forceinline__ float uniform(u32 h) { return (float)(h >> 8) * 5.9604644775390625e-8f + 2.98023223876953125e-8f; }
 
-// Giles (2011): erfinv in single precision.
+// The inverse normal distribution: sqrt(2) v P(s) / Q(s), s = sqrt(-log(1 - v^2)).
 __device__ __forceinline__ float normal(u32 h) {
     const u32 k = h >> 8;
     const float step = 1.1920928955078125e-7f, half_step = 5.9604644775390625e-8f;
     const float above = (float)k * step + half_step;
     const float below = (float)(0xFFFFFFu - k) * step + half_step;
-    const float w = -logf(above * below);
-    float p;
-    if (w < 5.0f) {
-        const float a = w - 2.5f;
-        p = 2.81022636e-08f;
-        p = p * a + 3.43273939e-07f;
-        p = p * a - 3.5233877e-06f;
-        p = p * a - 4.39150654e-06f;
-        p = p * a + 0.00021858087f;
-        p = p * a - 0.00125372503f;
-        p = p * a - 0.00417768164f;
-        p = p * a + 0.246640727f;
-        p = p * a + 1.50140941f;
-    } else {
-        const float a = sqrtf(w) - 3.0f;
-        p = -0.000200214257f;
-        p = p * a + 0.000100950558f;
-        p = p * a + 0.00134934322f;
-        p = p * a - 0.00367342844f;
-        p = p * a + 0.00573950773f;
-        p = p * a - 0.0076224613f;
-        p = p * a + 0.00943887047f;
-        p = p * a + 1.00167406f;
-        p = p * a + 2.83297682f;
-    }
-    return 1.41421356237309515f * (above - 1.0f) * p;
+    const float s = sqrtf(fmaxf(-logf(above * below), 0.0f));
+    float p = 0.04114974f;
+    p = p * s - 0.09919508f;
+    p = p * s + 0.36616974f;
+    p = p * s - 0.41693766f;
+    p = p * s + 0.88622207f;
+    float q = 0.00215425f;
+    q = q * s + 0.00443794f;
+    q = q * s + 0.15374402f;
+    q = q * s - 0.47076103f;
+    q = q * s + 1.0f;
+    return 1.41421356237309515f * (above - 1.0f) * p / q;
 }
 
 __device__ __forceinline__ float folded(float u) {
