@@ -82,7 +82,7 @@ def cut_problem(path: Path) -> oe.Problem:
 
 def maxcut(seed: int) -> tuple[oe.Result, bool]:
     problem = cut_problem(DATA / "maxcut" / "G1.txt")
-    solver = oe.solvers.CEM(population=500, local=0.9, elite_fraction=0.05)
+    solver = oe.solvers.CEM(population=100, local=0.9, elite_fraction=0.05)
     result = oe.solve(problem, solver, time_limit=60, target=11_500, seed=seed)
     return result, result.fun >= 11_500
 
