@@ -10,7 +10,8 @@ import numpy as np
 def draw(seed: int, move: int, word: int) -> int:
     """63 random bits, never negative: SplitMix64's finaliser, twice.
 
-    Steele, Lea, Flood 2014, doi:10.1145/2660193.2660195. Signed, so that indices made of it stay integers: Numba turns uint64 with int64 into float64.
+    Steele, Lea, Flood 2014, doi:10.1145/2660193.2660195. Signed, so that indices made of it stay integers: Numba
+    makes float64 of uint64 with int64.
     """
     x = np.uint64(move) * np.uint64(4) + np.uint64(word)
     x = (x + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15) ^ (np.uint64(seed) * np.uint64(0xD1B54A32D192ED03))

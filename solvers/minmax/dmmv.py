@@ -38,6 +38,7 @@ ROUNDS_FIRST = 4  # rounds before anything else: they solve most filters
 DIVE_SHARE = 0.3  # of the time, for dives
 RELAX_AFTER = 0.3  # seconds of search before the relaxation is solved
 RELAX_SHARE, RELAX_LONGEST = 0.2, 20.0  # of the time left, seconds
+LAST_MOVES = 2_000_000  # moves left in a budget below which turns are cut so that it is met exactly
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,11 +125,12 @@ class Side:
             self.note(idx, self.form.value(idx))
         self._ready = True
 
-    def tasks(self, seconds_left: float) -> list[Callable[[], None]]:
+    def tasks(self, seconds_left: float, moves_left: float) -> list[Callable[[], None]]:
         """What to do next, each task about 20 ms; run them together."""
         self._turns += 1
-        if self._options.lattice and self.lattice is None and suits(self.form):
-            self.lattice = Lattice(self.form, self.best, self._rng, self._effort)
+        self.begin_lattice()
+        if moves_left <= LAST_MOVES:
+            return [lambda: self._last(int(moves_left))]
         if self.lattice is not None and self._turns <= ROUNDS_FIRST:
             return [self._round]
         if not self.relaxed and self._seconds > RELAX_AFTER:
@@ -136,13 +138,29 @@ class Side:
             return [lambda: self._relax(min(RELAX_LONGEST, RELAX_SHARE * seconds_left))]
         if self._x is not None and self._spent_diving <= DIVE_SHARE * self._seconds:
             return [lambda: self._plunge(min(RELAX_LONGEST, RELAX_SHARE * seconds_left))]
-        while len(self.walks) < self._n_walks:
-            self.walks.append(Walk(self.form, self.best, self._rng, len(self.walks)))
+        self._begin_walks()
         engines: list[Callable[[], None]] = [walk.turn for walk in self.walks]
         if self.lattice is None:
             return engines
         extra = self._round if self._turns % 2 else self.sweep
         return engines if engines and self._turns % 3 == 0 else [extra, *engines[1:]]
+
+    def begin_lattice(self) -> None:
+        """Make the lattice, where it suits."""
+        if self._options.lattice and self.lattice is None and suits(self.form):
+            self.lattice = Lattice(self.form, self.best, self._rng, self._effort)
+
+    def _begin_walks(self) -> None:
+        while len(self.walks) < self._n_walks:
+            self.walks.append(Walk(self.form, self.best, self._rng, len(self.walks)))
+
+    def _last(self, moves: int) -> None:
+        """Spend at most `moves`, on lattice points and annealing in turn."""
+        self._begin_walks()
+        if self.lattice is not None and (self._turns % 2 or not self.walks):
+            self.lattice.round(min(moves, ROUND_NODES))
+        elif self.walks:
+            self.walks[0].cool(moves)
 
     def run(self, tasks: list[Callable[[], None]], pool: ThreadPoolExecutor | None) -> int:
         """Run tasks, share what they found, and return the moves spent."""
@@ -174,11 +192,11 @@ class Side:
         assert self.lattice is not None
         self.lattice.round(ROUND_NODES)
 
-    def sweep(self) -> None:
+    def sweep(self, moves_left: float = np.inf) -> None:
         """Go on with the lattice's sweep, or a round where that would never end."""
         assert self.lattice is not None
-        if not self.lattice.sweep(SWEEP_NODES):
-            self.lattice.round(ROUND_NODES)
+        if not self.lattice.sweep(int(min(moves_left, SWEEP_NODES))):
+            self.lattice.round(int(min(moves_left, ROUND_NODES)))
 
     def _relax(self, seconds: float) -> None:
         relaxed = chebyshev(self.form, max(self.value, 1e-300), seconds)
@@ -279,8 +297,7 @@ class DMMVRun:
                 return
             open_sides = [i for i, side in enumerate(self._sides) if not side.proved]
             side = self._sides[worst if turn % 2 == 0 else open_sides[(turn // 2) % len(open_sides)]]
-            left = getattr(control, "seconds_left", None)
-            control.spend(side.run(side.tasks(np.inf if left is None else left), pool))
+            control.spend(side.run(side.tasks(*left(control)), pool))
             turn += 1
 
     def _report(self, control: Control) -> None:
@@ -302,6 +319,13 @@ class DMMVRun:
             "side_values": np.array([side.value for side in self._sides]),
             "side_bounds": np.array([side.bound for side in self._sides]),
         }
+
+
+def left(control: Control) -> tuple[float, float]:
+    """Seconds and moves left, infinite without a limit."""
+    limits = (getattr(control, name, None) for name in ("seconds_left", "remaining"))
+    seconds, moves = (np.inf if limit is None else float(limit) for limit in limits)
+    return seconds, moves
 
 
 def _tiny(problem: MinMaxViolation) -> MinMaxViolation:

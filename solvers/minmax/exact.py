@@ -20,8 +20,8 @@ from optengine.core.errors import OptionError
 from optengine.core.linear import LinearModel
 from optengine.core.solver import Control
 from optengine.problems.minmax import MinMaxViolation
-from optengine.solvers.minmax.dmmv import DMMV, DMMVRun, Side
-from optengine.solvers.minmax.form import Form, forms
+from optengine.solvers.minmax.dmmv import DMMV, DMMVRun, Side, left
+from optengine.solvers.minmax.form import Form, forms, is_number
 from optengine.solvers.minmax.lattice import suits
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class MinMaxExact:
     def __post_init__(self) -> None:
         if self.method not in METHODS:
             raise OptionError(f"method must be one of {list(METHODS)}, got {self.method!r}")
-        if not self.search >= 0:
+        if not (is_number(self.search) and self.search >= 0):
             raise OptionError(f"search must be >= 0 seconds, got {self.search!r}")
 
     def refuses(self, problem: Problem) -> str | None:
@@ -116,21 +116,21 @@ class MinMaxExactRun(DMMVRun):
             quiet = now - began > max(0.5, PATIENCE * (last - began))
             if side.proved or now - began > self._exact.search or (quiet and side.relaxed):
                 return
-            left = getattr(control, "seconds_left", None)
-            control.spend(side.run(side.tasks(np.inf if left is None else left), None))
+            control.spend(side.run(side.tasks(*left(control)), None))
 
     def _prove(self, side: Side, control: Control) -> bool:
         """Go on with the proof for one side; False when no proof can be had in the time."""
+        seconds, moves = left(control)
+        side.begin_lattice()
         if side.lattice is not None and self._exact.method != "milp":
             log_nodes = side.lattice.log_nodes()
             if self._exact.method == "lattice" or log_nodes <= SWEEPABLE:
-                side.sweep()
+                side.sweep(moves)
                 control.spend(side.share())
                 return True
-        left = getattr(control, "seconds_left", None)
-        limits = Limits(seconds=np.inf if left is None else max(left, 1e-3), threads=1)
+        limits = Limits(seconds=max(seconds, 1e-3), nodes=None if moves == np.inf else int(moves), threads=1)
         result = solve_linear(model_of(side.form, side.value), backend=self._exact.backend, limits=limits)
-        control.spend(max(1, result.nodes))
+        control.spend(int(min(moves, max(1, result.nodes))))
         self._read(side, result)
         return side.proved
 

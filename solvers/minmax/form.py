@@ -16,6 +16,11 @@ Integers = NDArray[np.int64]
 SINGLE_FROM = 2**14  # entries of A from which searches in float32 pay
 
 
+def is_number(value: object) -> bool:
+    """Whether an option's value is a number, and not True or False."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
 @dataclass(frozen=True, eq=False)
 class Form:
     """Violation of row i is |(A x)_i - centre_i| - half_i, weighted; x over the free variables.
@@ -53,7 +58,8 @@ class Form:
 
     def errors(self, idx: Integers) -> Floats:
         """A x - centre, (m,), computed anew."""
-        return np.asarray(self.A @ self.levels(idx) - self.centre, dtype=np.float64)
+        e: Floats = np.asarray(self.A @ self.levels(idx) - self.centre)
+        return e
 
     def value(self, idx: Integers) -> float:
         """Largest violation at level indices (n,)."""
@@ -82,7 +88,7 @@ class Form:
 
     @property
     def highest(self) -> Floats:
-        return self.values[self.start + self.count - 1]
+        return np.asarray(self.values[self.start + self.count - 1])
 
     def spacing(self) -> tuple[Floats, Floats]:
         """Origin and step (n,) of the free variables' levels; NaN steps where they are not equally spaced."""

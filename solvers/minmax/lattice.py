@@ -59,7 +59,8 @@ class Basis:
         self.R, self.y = np.ascontiguousarray(R * sign[:, None]), (Q.T @ t) * sign
         self.rho2 = max(0.0, float(t @ t - self.y @ self.y))
         self.widths = np.array([float(W @ h**2), float(W @ h), float(W.sum())])
-        self.rows, self.order = np.ascontiguousarray(A @ self.U), np.argsort(-w, kind="stable")
+        self.rows: Floats = np.ascontiguousarray(A @ self.U)
+        self.order = np.argsort(-w, kind="stable")
         self.E = E
         self.restart()
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from optengine.core.errors import OptionError
 from optengine.core.solver import Control
 from optengine.problems.minmax import MinMaxViolation
-from optengine.solvers.minmax.form import Form, forms
+from optengine.solvers.minmax.form import Form, forms, is_number
 from optengine.solvers.minmax.rounding import starts
 
 if TYPE_CHECKING:
@@ -57,12 +57,12 @@ class DMMVReference:
     epsilon: float = 1e-3
 
     def __post_init__(self) -> None:
-        if not 0 < self.share <= 1:
+        if not (is_number(self.share) and 0 < self.share <= 1):
             raise OptionError(f"share must be in (0, 1], got {self.share!r}")
         if self.local_search not in ("S", "W"):
             raise OptionError(f"local_search must be 'S' or 'W', got {self.local_search!r}")
-        if not self.epsilon >= 0:
-            raise OptionError(f"epsilon must be >= 0, got {self.epsilon!r}")
+        if not (is_number(self.epsilon) and 0 <= self.epsilon < np.inf):
+            raise OptionError(f"epsilon must be >= 0 and finite, got {self.epsilon!r}")
 
     def refuses(self, problem: Problem) -> str | None:
         """Anything but a min-max violation with one right-hand side."""
@@ -94,12 +94,14 @@ class DMMVReferenceRun:
         points = [] if control.x0 is None else [control.x0[0].astype(np.int64)[form.free]]
         idx = min([*points, *starts(form)], key=form.value)
         control.incumbent(form.row(idx).astype(np.float64))
+        control.bound(0.0)  # no violation is less
         if not len(idx):
             return
         idx, value = self._improved(idx)
         best = value
         while not control.stop() and best > 0:
             ways = [int(self._rng.choice(2, p=row / row.sum())) for row in self._wheel]
+            control.spend(1)  # the repaired point
             tried, new = self._improved(self._repair(ways[1], idx, self._destroy(ways[0], idx)))
             outcome = 0 if new < best else 1 if new < value else 2 if new <= value else 3
             for row, way in zip(self._wheel, ways, strict=True):
@@ -209,9 +211,11 @@ class DMMVReferenceRun:
 
     def _values(self, idx: Integers, moves: list[tuple[int, int, int, int]]) -> Floats:
         """Value after each move: variable i to level k, and j to l unless j is -1."""
-        form, e = self._form, self._form.errors(idx)
+        form, e, n_moves = self._form, self._form.errors(idx), len(moves)
+        left = getattr(self._control, "remaining", None)
+        moves = moves[:left]  # a budget is met exactly: what it does not cover counts as no gain
         self._control.spend(len(moves))
-        result = []
+        result = [np.full(n_moves - len(moves), np.inf)]
         size = max(1, MEMORY // max(1, 2 * len(e)))
         for first in range(0, len(moves), size):
             i, k, j, l = np.array(moves[first : first + size]).T  # noqa: E741
@@ -219,7 +223,7 @@ class DMMVReferenceRun:
             if (j >= 0).any():
                 change = change + self._columns(j) * (form.values[form.start[j] + l] - form.levels(idx)[j])
             result.append((np.abs(e[:, None] + change) - form.half[:, None]).max(axis=0))
-        values: Floats = np.maximum(np.concatenate(result), 0.0)
+        values: Floats = np.maximum(np.concatenate([*result[1:], result[0]]), 0.0)
         return values
 
     def _columns(self, j: Integers) -> Floats:

@@ -104,8 +104,15 @@ class Walk:
         if self._descending:
             self.descend()
             return
+        self.cool()
+
+    def cool(self, at_most: int | None = None) -> None:
+        """One call of the annealing, of `at_most` moves, and the next temperature or stage."""
+        if self._descending:
+            self._next_cycle()
         probing = self._probes < PROBES
         n_moves = max(100, self._n_moves // 4 if probing else self._n_moves)
+        n_moves = n_moves if at_most is None else min(n_moves, at_most)
         began = time.perf_counter()
         accepted = self.anneal(n_moves)
         took = time.perf_counter() - began
