@@ -195,7 +195,8 @@ def child(
 
 def compare(names: list[str], seconds: float, seeds: int) -> None:
     print(
-        f"{'instance':18} {'solver':15} {'objective':>12} {'range':>23} {'bound':>11} {'gap':>7} {'best at':>8} {'cpu':>6}"
+        f"{'instance':18} {'solver':15} {'objective':>12} {'range':>23} {'bound':>11} {'gap':>7} "
+        f"{'best at':>8} {'cpu':>6}"
     )
     for name in names:
         for solver in SOLVERS:
@@ -266,9 +267,8 @@ def rates() -> None:
     print(
         f"best_move        {n * (levels - 1) / one / 1e6:8.2f} M moves/s  (all moves of a point in {1e3 * one:.2f} ms)"
     )
-    print(
-        f"one move, NumPy  {1e-6 / numpy_:8.2f} M moves/s  ({8 * m / numpy_ / 1e9:.2f} GB/s, {3 * m / numpy_ / 1e9:.2f} Gflop/s)"
-    )
+    touched, flops = 1e-9 * 8 * m / numpy_, 1e-9 * 3 * m / numpy_
+    print(f"one move, NumPy  {1e-6 / numpy_:8.2f} M moves/s  ({touched:.2f} GB/s, {flops:.2f} Gflop/s)")
     print(f"anneal           {moves / walk / 1e6:8.2f} M moves/s")
 
 

@@ -14,7 +14,7 @@ from optengine.solvers.minmax import DMMV
 if __name__ == "__main__":
     rng = np.random.default_rng(1)
     problem = tomography(phantom(64, 2, rng), angles=16, noise=0.5, rng=rng)
-    result = oe.solve(problem, solver=DMMV(), time_limit=15, target=0.5, seed=0)
+    result = oe.solve(problem, solver=DMMV(), time_limit=60, target=0.5, seed=0)
     print(result)
     print(f"\npixels that differ from the truth: {result.details['wrong_pixels']:.2%}")
 

@@ -105,7 +105,7 @@ class Side:
         self._x: Floats | None = None  # the relaxation's point
         self._dive: Dive | None = None
         self._spent_diving = 0.0
-        self._ready, self._turns, self._seconds = False, 0, 0.0
+        self._turns, self._seconds = 0, 0.0
 
     @property
     def proved(self) -> bool:
@@ -123,7 +123,6 @@ class Side:
             return
         for idx in [*x0, *starts(self.form)]:
             self.note(idx, self.form.value(idx))
-        self._ready = True
 
     def tasks(self, seconds_left: float, moves_left: float) -> list[Callable[[], None]]:
         """What to do next, each task about 20 ms; run them together."""
