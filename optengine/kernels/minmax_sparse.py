@@ -136,6 +136,7 @@ def anneal_sparse(
     scale: float,
     tau: float,
     pairs: float,
+    partners: Integers,
     seed: int,
     first_move: int,
     n_moves: int,
@@ -161,10 +162,11 @@ def anneal_sparse(
         change = _change(indptr, indices, data, e, h, j, d, scale, squarings)
         if ((bits >> 10) & 1023) < pairs * 1024:
             more = draw(seed, move, 2)
-            i2 = (more >> 33) % n
-            if more & 1:  # a neighbour by number: the next pixel of an image, the next tap of a filter
-                i2 = (j + 1 + ((more >> 40) & 1) * (n - 2)) % n
-            k2 = idx[i2] + (1 if (more >> 4) & 1 else -1)
+            i2, up = (more >> 33) % n, (more >> 4) & 1
+            if more & 3:  # one that makes up for the first
+                code = partners[j, (more >> 33) % partners.shape[1]]
+                i2, up = code >> 1, (1 if k > idx[j] else 0) ^ (code & 1)
+            k2 = idx[i2] + (1 if up else -1)
             if i2 == j or k2 < 0 or k2 >= count[i2]:
                 continue
             d2 = values[start[i2] + k2] - values[start[i2] + idx[i2]]

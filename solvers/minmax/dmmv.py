@@ -203,7 +203,9 @@ class Side:
         if relaxed.x is not None:
             idx = roundings(self.form, relaxed.x, self._rng)
             self.note(idx, self.form.value(idx))
-            if self.lattice is None:  # enumeration leaves nothing to dives
+            if self.lattice is None and not any(
+                walk.crystal for walk in self.walks
+            ):  # these leave nothing to dives
                 self._x = relaxed.x
 
     def _plunge(self, seconds: float) -> None:

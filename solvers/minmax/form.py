@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,7 @@ class Form:
             where A is large, else At.
         centre, half: (m,). values, start, count: flat levels of the free variables.
         free: (n,) their numbers. full: (N,) level indices of all variables, to be completed by `row`.
+        shared: what was computed from A, kept for all forms with the same A.
     """
 
     A: Any
@@ -42,6 +43,7 @@ class Form:
     count: Integers
     free: Integers
     full: Integers
+    shared: dict[str, Any] = field(default_factory=dict)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -100,7 +102,7 @@ class Form:
 def forms(problem: MinMaxViolation) -> list[Form]:
     """The working form of every right-hand side; matrices are shared where the free variables are the same."""
     n = problem.n_variables
-    shared: dict[bytes, tuple[Any, Floats | None, Any]] = {}
+    shared: dict[bytes, tuple[Any, Any, Any, dict[str, Any]]] = {}
     result = []
     for side in range(problem.n_sides):
         part = slice(side * n, (side + 1) * n)
@@ -111,24 +113,18 @@ def forms(problem: MinMaxViolation) -> list[Form]:
         key = free.tobytes() + np.isfinite(np.stack([low, high])).any(axis=0).tobytes()
         rows = np.flatnonzero(np.isfinite(low) | np.isfinite(high))
         if key not in shared:
-            shared[key] = _matrix(problem, rows, free)
-        A, At, At32 = shared[key]
+            shared[key] = (*_matrix(problem, rows, free), {})
+        A, At, At32, computed = shared[key]
         fixed = (
             problem.A[:, held] @ problem.sets.values[start[held]] if len(held) else np.zeros(problem.n_rows)
         )
         w = problem.weights[rows]
         low, high = w * (low - fixed)[rows], w * (high - fixed)[rows]
         low, high = _two_sided(A, low, high, problem.sets.values, start[free], count[free])
-        centre, half = (
-            np.where(low == high, low, (low + high) / 2),
-            np.where(low == high, 0.0, (high - low) / 2),
-        )
-        values = problem.sets.values
-        result.append(
-            Form(
-                A, At, At32, centre, half, values, start[free], count[free], free, np.zeros(n, dtype=np.int64)
-            )
-        )
+        equal = low == high
+        centre, half = np.where(equal, low, (low + high) / 2), np.where(equal, 0.0, (high - low) / 2)
+        levels = problem.sets.values, start[free], count[free]
+        result.append(Form(A, At, At32, centre, half, *levels, free, np.zeros(n, dtype=np.int64), computed))
     return result
 
 

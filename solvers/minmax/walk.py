@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 
 from optengine.kernels import minmax as dense, minmax_sparse as sparse
 from optengine.kernels.minmax_kicks import kicked_descents
+from optengine.kernels.minmax_quadratic import anneal_quadratic
 from optengine.solvers.minmax.form import Form
+from optengine.solvers.minmax.gram import gram
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -29,11 +31,21 @@ HOT, WARM, LATER = (
     0.005,
     0.002,
 )  # accepted share at the start: of a cycle begun anew, kicked; of later stages
+# On a sparse A the sum of squares has a phase transition: above it the walk forgets everything, far below it nothing
+# moves, and the time goes where one move in a hundred to one in two thousand is accepted.
+# Later stages start from what has crystallised, and so colder than elsewhere.
+CRYSTAL, CRYSTAL_HOT, CRYSTAL_LAST, CRYSTAL_LATER = ((1, 2, 3), (1, 3, 4)), 0.012, 0.35, 0.0002
+MELTED = 0.7  # factor between the temperatures of the fast cooling towards CRYSTAL_HOT
 COOLING = 0.02  # last temperature of a stage, in units of its first
 FROZEN = 2e-5  # share of accepted moves below which a stage is over
 MOVES_EACH = 100  # of a turn for each variable, at most: few variables want many short cycles
+MOVES_SQUARES = 2000  # the same where a move costs O(1)
 PROBES = 16  # calls of a quarter turn that may look for the first temperature
-FIRST_TURNS, LONGEST = 12, 3000  # turns of a cycle: doubled every third cycle
+FIRST_TURNS, CRYSTAL_TURNS, LONGEST = (
+    12,
+    45,
+    3000,
+)  # turns of a cycle: doubled every third cycle, or grown by half
 PAIRS = 0.3  # share of moves with two variables
 PATIENCE, WIDEST = 5, 0.25  # failed kicks before the kick doubles, its largest share of the variables
 WIDEST_KICK = 5  # variables of a kick before a descent
@@ -47,6 +59,7 @@ class Walk:
 
     Attributes:
         best, value: best point of the walk, level indices (n,), and its value. spent: moves tried since last asked.
+        crystal: whether the sum of squares of a sparse system is cooled slowly, rather than kicked often.
     """
 
     def __init__(self, form: Form, start: Integers, rng: Generator, number: int = 0) -> None:
@@ -62,6 +75,10 @@ class Walk:
         self._known: dict[tuple[int, float], float] = {}  # first temperatures of earlier stages
         self._dtype: Any = np.float64 if form.sparse else form.At32.dtype
         self._half = form.half.astype(self._dtype, copy=False)
+        self._gram = None if form.shape[1] <= FEW and not form.sparse else gram(form)
+        self._squares = self._gram is not None and len(self._gram.G) > 0 and not form.half.any()
+        self.crystal = self._squares and form.sparse
+        self._step = (form.highest - form.lowest) / np.maximum(form.count - 1, 1)
         self.few = not form.sparse and form.shape[1] <= FEW
         self._calls, self._round, self._n_rounds = 0, 0, 8
         self._present = start.copy()  # where the kicked descents are
@@ -78,20 +95,32 @@ class Walk:
 
     def _begin(self, idx: Integers, share: float) -> None:
         self._idx = idx.copy()
-        self._stages = list(STAGES[self._cycle % len(STAGES)])
-        turns = min(LONGEST, FIRST_TURNS * 2 ** (self._length // 3))
-        self._turns = max(2, turns // len(self._stages))
+        stages = CRYSTAL if self.crystal else STAGES
+        self._stages = list(stages[self._cycle % len(stages)])
+        growth = 1.5**self._length if self.crystal else 2.0 ** (self._length // 3)
+        turns = min(LONGEST, (CRYSTAL_TURNS if self.crystal else FIRST_TURNS) * growth)
+        self._each = max(2, int(turns / (len(self._stages) + 3 * self.crystal)))
         self._before = self.value
         self._descending = False
-        self._begin_stage(share)
+        self._begin_stage(share if share < HOT or not self.crystal else CRYSTAL_HOT)
 
     def _begin_stage(self, share: float) -> None:
         self._squarings = self._stages.pop(0)
+        crystal = self.crystal and self._squarings == 1
+        self._turns = 4 * self._each if crystal else self._each
+        self._last = CRYSTAL_LAST if crystal else COOLING
         now = self.form.value(self._idx)
         self._scale = 1.0 / max(now, 1e-300)
         self._wanted, self._ways = share, 0
         self._tau = self._known.get((self._squarings, share), 1.0)
         self._turn, self._still, self._probes = 0, 0, 0
+        self._melting = crystal and share > WARM
+        if self._melting:  # far above the transition: one level of one variable
+            assert self._gram is not None
+            self._tau = self._scale**2 * float(np.mean(np.diag(self._gram.G)) * np.mean(self._step**2))
+        elif crystal:
+            self._tau, self._probes = self._scale**2 * MELTED * self._melts_at, PROBES
+        self._probed = (self._tau, 0.0)
 
     def turn(self) -> None:
         """About `TURN` seconds of search."""
@@ -117,16 +146,23 @@ class Walk:
         accepted = self.anneal(n_moves)
         took = time.perf_counter() - began
         rate = n_moves * TURN / max(took, 1e-6)
-        most = min(4.0 * self._n_moves, MOVES_EACH * max(5, self.form.shape[1]))
+        each = MOVES_SQUARES if self._squares and self._squarings == 1 else MOVES_EACH
+        most = min(4.0 * self._n_moves, each * max(5, self.form.shape[1]))
         self._n_moves = int(np.clip(rate, min(self._n_moves / 4, most), most))
-        if probing and self._probe(accepted):
+        if self._melting and accepted > self._wanted:
+            self._tau *= MELTED
             return
+        if probing and not self._melting and self._probe(accepted):
+            return
+        if self._melting:
+            self._melting, self._probes = False, PROBES
+            self._melts_at = self._tau / self._scale**2
         self._still = self._still + 1 if accepted < FROZEN else 0
         self._turn += 1
-        self._tau *= COOLING ** (1.0 / self._turns)
+        self._tau *= self._last ** (1.0 / self._turns)
         if self._turn >= self._turns or self._still >= 3:
             if self._stages:
-                self._begin_stage(LATER)
+                self._begin_stage(CRYSTAL_LATER if self.crystal else LATER)
             else:
                 self._descending = True
 
@@ -147,14 +183,19 @@ class Walk:
             self._note(best)
 
     def _probe(self, accepted: float) -> bool:
-        """Double or halve the temperature towards the wanted share; False once it is found."""
+        """Step the temperature towards the wanted share and interpolate; False once it is found."""
         way = 1 if accepted < self._wanted else -1
         self._probes += 1
         if self._ways in (0, way) and self._probes < PROBES:
             self._ways = way
+            self._probed = self._tau, accepted
             self._tau *= 4.0**way
             return True
         self._probes = PROBES
+        low, high = sorted([self._probed, (self._tau, accepted)])
+        shares = np.log(np.maximum([low[1], high[1], self._wanted], 1e-6))
+        part = (shares[2] - shares[0]) / (shares[1] - shares[0]) if shares[1] > shares[0] else 0.0
+        self._tau = low[0] * (high[0] / low[0]) ** float(np.clip(part, 0.0, 1.0))
         self._known[self._squarings, self._wanted] = self._tau
         return False
 
@@ -163,11 +204,15 @@ class Walk:
         form = self.form
         e = form.errors(self._idx)
         best, value = self.best.copy(), self.value
-        if form.sparse:
-            A = form.A
+        if self._squares and self._squarings == 1:
+            found, accepted = self._anneal_squares(e, n_moves, best)
+        elif form.sparse:
+            A, made = form.A, self._gram
+            assert made is not None
             found, accepted = sparse.anneal_sparse(
                 A.indptr, A.indices, A.data, e, form.half, self._idx, form.values, form.start, form.count,
-                self._squarings, self._scale, self._tau, PAIRS, self._seed, self._move, n_moves, best, value,
+                self._squarings, self._scale, self._tau, PAIRS, made.partners, self._seed, self._move, n_moves, best,
+                value,
             )  # fmt: skip
         else:
             found, accepted = dense.anneal(
@@ -179,6 +224,16 @@ class Walk:
         if found < value:
             self._note(best)
         return float(accepted) / n_moves
+
+    def _anneal_squares(self, e: Floats, n_moves: int, best: Integers) -> tuple[float, int]:
+        """A call of the kernel that needs no rows; returns the value of its `best` point, and acceptances."""
+        form, made = self.form, self._gram
+        assert made is not None
+        _, _, accepted = anneal_quadratic(
+            made.G, form.A.T @ e, self._idx, form.values, form.start, form.count, self._tau / self._scale**2, PAIRS,
+            made.partners, made.links, self._seed, self._move, n_moves, best,
+        )  # fmt: skip
+        return form.value(best), accepted
 
     def _note(self, idx: Integers) -> bool:
         value = self.form.value(idx)
@@ -237,8 +292,10 @@ class Walk:
             self._failures += 1
             if self._failures % PATIENCE == 0:
                 self._kick = min(2 * self._kick, max(1, int(WIDEST * self.form.shape[1])))
-        if self._failures % AFRESH == AFRESH - 1:
+        if (self._cycle % 2 == 0) if self.crystal else (self._failures % AFRESH == AFRESH - 1):
             self._begin(self._scattered(), HOT)
+        elif self.crystal:  # the best point, warm but not molten
+            self._begin(self.best, WARM)
         else:
             self._begin(self._kicked(), WARM)
 

@@ -11,7 +11,14 @@ import numpy as np
 import pytest
 from scipy.sparse import csc_array
 
-from optengine.kernels import minmax, minmax_cuda, minmax_kicks, minmax_lattice, minmax_sparse
+from optengine.kernels import (
+    minmax,
+    minmax_cuda,
+    minmax_kicks,
+    minmax_lattice,
+    minmax_quadratic,
+    minmax_sparse,
+)
 
 
 def instance(seed: int, whole: bool = False) -> dict:
@@ -85,25 +92,16 @@ def test_annealing_keeps_its_books(squarings: int) -> None:
         now = minmax.violation(case["e"], h)
         for sparse in (False, True):
             e, idx, best = case["e"].copy(), case["idx"].copy(), case["idx"].copy()
-            tail = (
-                values,
-                start,
-                count,
-                squarings,
-                1.0 / max(now, 1e-9),
-                0.3,
-                0.5,
-                number,
-                0,
-                500,
-                best,
-                now,
-            )
+            head = (e, h, idx, values, start, count, squarings, 1.0 / max(now, 1e-9), 0.3, 0.5)
+            tail = (number, 0, 500, best, now)
             if sparse:
                 A = csc_array(At.T)
-                value, accepted = minmax_sparse.anneal_sparse(A.indptr, A.indices, A.data, e, h, idx, *tail)
+                codes = minmax_quadratic.partners(At @ At.T, 3)[0]
+                value, accepted = minmax_sparse.anneal_sparse(
+                    A.indptr, A.indices, A.data, *head, codes, *tail
+                )
             else:
-                value, accepted = minmax.anneal(At, e, h, idx, *tail)
+                value, accepted = minmax.anneal(At, *head, *tail)
             assert ((idx >= 0) & (idx < count)).all()
             np.testing.assert_allclose(e, At.T @ values[start + idx] - b, atol=1e-9)
             told = minmax.violation_reference(At.T @ values[start + best] - b, h)
@@ -143,6 +141,42 @@ def test_kicked_descents_never_lose_the_best() -> None:
             minmax.violation_reference(At.T @ values[start + best] - b, h), abs=1e-9
         )
         np.testing.assert_allclose(e, At.T @ values[start + idx] - b, atol=1e-9)
+
+
+@pytest.mark.parametrize("pairs", [0.0, 0.7])
+def test_annealing_squares_keeps_its_books(pairs: float) -> None:
+    """The gains and the change of the sum of squares are those of the levels it leaves and of the best it gives."""
+    for number, case in enumerate(CASES[::10]):
+        At, values, start, count = (case[k] for k in ("At", "values", "start", "count"))
+        G, e0, idx, best = At @ At.T, case["e"], case["idx"].copy(), case["idx"].copy()
+        b, g = At.T @ values[start + idx] - e0, At @ e0
+        codes, links = minmax_quadratic.partners(G, 3)
+        change, lowest, accepted = minmax_quadratic.anneal_quadratic(
+            G, g, idx, values, start, count, 5.0, pairs, codes, links, number, 0, 500, best
+        )
+        assert ((idx >= 0) & (idx < count)).all()
+        e, e_best = At.T @ values[start + idx] - b, At.T @ values[start + best] - b
+        np.testing.assert_allclose(g, At @ e, atol=1e-8)
+        assert e @ e - e0 @ e0 == pytest.approx(change, abs=1e-6)
+        assert e_best @ e_best - e0 @ e0 == pytest.approx(lowest, abs=1e-6)
+        assert 0 <= accepted <= 500
+
+
+def test_partners_are_the_columns_most_alike() -> None:
+    rng = np.random.default_rng(0)
+    A = rng.standard_normal((40, 300))
+    A[:, 7] = -2 * A[:, 3] + 0.01 * A[:, 5]  # opposite columns: the same way makes up
+    A[:, 9] = 0.0
+    G = A.T @ A
+    codes, links = minmax_quadratic.partners(G, 4)
+    length = np.maximum(np.linalg.norm(A, axis=0), 1e-9)
+    alike = np.abs(G / np.outer(length, length))
+    np.fill_diagonal(alike, 0.0)
+    for j in (0, 3, 150, 299):
+        assert set(codes[j] >> 1) == set(np.argsort(-alike[j])[:4])
+    assert 2 * 7 in codes[3]
+    assert (codes[9] == 18).all()
+    np.testing.assert_allclose(links, np.take_along_axis(G, codes >> 1, axis=1))
 
 
 # -- lattices --------------------------------------------------------------------------------------------------------
