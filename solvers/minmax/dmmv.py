@@ -18,9 +18,10 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from optengine.core.errors import DeviceError, OptionError
+from optengine.core.errors import OptionError
 from optengine.core.solver import Control
 from optengine.problems.minmax import MinMaxViolation
+from optengine.solvers.minmax.device import DeviceWalk, settle
 from optengine.solvers.minmax.form import Form, forms
 from optengine.solvers.minmax.lattice import Lattice, suits
 from optengine.solvers.minmax.relaxation import Dive, chebyshev, roundings
@@ -35,6 +36,7 @@ Integers = NDArray[np.int64]
 
 ROUND_NODES, SWEEP_NODES = 100_000, 400_000  # nodes of one turn: some 10 ms
 ROUNDS_FIRST = 4  # rounds before anything else: they solve most filters
+LATTICE_AFTER = 1.0  # seconds of walks on one of several sides before its lattice is made
 DIVE_SHARE = 0.3  # of the time, for dives
 RELAX_AFTER = 0.3  # seconds of search before the relaxation is solved
 RELAX_SHARE, RELAX_LONGEST = 0.2, 20.0  # of the time left, seconds
@@ -48,6 +50,8 @@ class DMMV:
     Turns of some 20 ms go round between the engines of each right-hand side: rounds and the sweep of the lattice
     (where levels are equally spaced and variables few), walks (one a thread), and once the linear relaxation. A move of
     a walk costs O(m) at most, O(nonzeros of a column) if A is CSC; each move or node counts as one evaluation.
+    With `device="cuda"` (or "auto", a GPU and a large dense A) descents of 32 starts run on the device beside the
+    walks; `details["device"]` says where the search ran, and why not on the device.
     `details["sides"]` (k, n) and `details["side_values"]` (k,) hold the best point of every right-hand side.
 
     Attributes:
@@ -55,6 +59,7 @@ class DMMV:
         relax: solve the linear relaxation with HiGHS, for a bound and a start.
         walk: search locally.
         threads: walks at a time. None: what the engine grants.
+        double: float64 in place of float32 on the device, whose descents then make the moves that the CPU would make.
 
     Raises:
         OptionError: a value outside its range.
@@ -66,9 +71,10 @@ class DMMV:
     relax: bool = True
     walk: bool = True
     threads: int | None = None
+    double: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("lattice", "relax", "walk"):
+        for name in ("lattice", "relax", "walk", "double"):
             if not isinstance(getattr(self, name), bool):
                 raise OptionError(f"{name} must be True or False, got {getattr(self, name)!r}")
         if not (self.lattice or self.walk):
@@ -99,7 +105,9 @@ class Side:
         self.best = np.zeros(form.shape[1], dtype=np.int64)
         self.value, self.bound = np.inf, 0.0
         self._n_walks = threads if options.walk else 0
+        self.on_device = False
         self.walks: list[Walk] = []
+        self._others: list[DeviceWalk] = []
         self.lattice: Lattice | None = None
         self.relaxed = not options.relax
         self._x: Floats | None = None  # the relaxation's point
@@ -115,13 +123,13 @@ class Side:
         if value < self.value:
             self.best, self.value = best.copy(), value
 
-    def begin(self, x0: list[Integers]) -> None:
-        """Find starting points; the given ones are honoured."""
+    def begin(self, x0: list[Integers], quick: bool) -> None:
+        """Find starting points, poor ones if `quick`; the given ones are honoured."""
         if not len(self.best):
             self.note(self.best, self.form.value(self.best))
             self.bound = self.value
             return
-        for idx in [*x0, *starts(self.form)]:
+        for idx in [*x0, *starts(self.form, quick)]:
             self.note(idx, self.form.value(idx))
 
     def tasks(self, seconds_left: float, moves_left: float) -> list[Callable[[], None]]:
@@ -139,17 +147,21 @@ class Side:
             return [lambda: self._plunge(min(RELAX_LONGEST, RELAX_SHARE * seconds_left))]
         self._begin_walks()
         engines: list[Callable[[], None]] = [walk.turn for walk in self.walks]
+        engines += [walk.turn for walk in self._others]
         if self.lattice is None:
             return engines
         extra = self._round if self._turns % 2 else self.sweep
         return engines if engines and self._turns % 3 == 0 else [extra, *engines[1:]]
 
     def begin_lattice(self) -> None:
-        """Make the lattice, where it suits."""
-        if self._options.lattice and self.lattice is None and suits(self.form):
+        """Make the lattice, where it suits; late for one of several sides with many variables: it is dear."""
+        soon = self._effort == 1.0 or self.form.shape[1] <= FEW or self._seconds > LATTICE_AFTER
+        if self._options.lattice and self.lattice is None and soon and suits(self.form):
             self.lattice = Lattice(self.form, self.best, self._rng, self._effort)
 
     def _begin_walks(self) -> None:
+        if self.on_device and not self._others:
+            self._others.append(DeviceWalk(self.form, self.best, self._rng, self._options.double))
         while len(self.walks) < self._n_walks:
             self.walks.append(Walk(self.form, self.best, self._rng, len(self.walks)))
 
@@ -176,7 +188,7 @@ class Side:
     def share(self) -> int:
         """Let every engine know the best point; returns the moves spent since last asked."""
         spent = 0
-        engines: list[Any] = [*self.walks] + ([] if self.lattice is None else [self.lattice])
+        engines: list[Any] = [*self.walks, *self._others] + ([] if self.lattice is None else [self.lattice])
         for engine in engines:
             self.note(engine.best, engine.value)
             spent += engine.spent
@@ -269,17 +281,17 @@ class DMMVRun:
 
     def _begin(self, control: Control, threads: int) -> None:
         """Find starting points for every side, those of the user first."""
-        if control.device == "cuda":
-            raise DeviceError(
-                "device must be 'auto' or 'cpu', got 'cuda': min-max has no search on the GPU yet"
-            )
         problem, n = self._problem, self._problem.n_variables
         self._sides = [
             Side(form, self._options, threads, 1.0 / problem.n_sides, self._rng) for form in forms(problem)
         ]
+        on_device, told = settle(control.device, self._sides[0].form, self._options.double)
+        self._details["device"] = told
+        for side in self._sides:
+            side.on_device = on_device and self._options.walk
         given = [] if control.x0 is None else [x.reshape(-1, n).astype(np.int64) for x in control.x0]
         for number, side in enumerate(self._sides):
-            side.begin([x[number][side.form.free] for x in given])
+            side.begin([x[number][side.form.free] for x in given], control.stop())
 
     def _slack(self) -> float:
         """Share of its value that a proof leaves open."""
@@ -315,7 +327,7 @@ class DMMVRun:
     def _finish(self) -> None:
         problem = self._problem
         sets = problem.sets.pick(self._row()).reshape(problem.n_sides, problem.n_variables)
-        self._details = {
+        self._details |= {
             "sides": sets,
             "side_values": np.array([side.value for side in self._sides]),
             "side_bounds": np.array([side.bound for side in self._sides]),

@@ -82,6 +82,7 @@ class Walk:
         self.few = not form.sparse and form.shape[1] <= FEW
         self._calls, self._round, self._n_rounds = 0, 0, 8
         self._present = start.copy()  # where the kicked descents are
+        self._melts_at = 0.0  # temperature found by the first melting
         self._begin(start, HOT)
 
     def take(self, best: Integers, value: float) -> None:
@@ -114,7 +115,7 @@ class Walk:
         self._wanted, self._ways = share, 0
         self._tau = self._known.get((self._squarings, share), 1.0)
         self._turn, self._still, self._probes = 0, 0, 0
-        self._melting = crystal and share > WARM
+        self._melting = crystal and (share > WARM or not self._melts_at)
         if self._melting:  # far above the transition: one level of one variable
             assert self._gram is not None
             self._tau = self._scale**2 * float(np.mean(np.diag(self._gram.G)) * np.mean(self._step**2))

@@ -246,7 +246,9 @@ def test_a_whole_enumeration_is_exhaustive() -> None:
 # -- the device ------------------------------------------------------------------------------------------------------
 
 
-def test_cuda_sources_compile(tmp_path: Path) -> None:
+@pytest.mark.parametrize("arch", ["80", "90"])
+@pytest.mark.parametrize("flags", [(), ("-DDOUBLE",)])
+def test_cuda_sources_compile(arch: str, flags: tuple[str, ...], tmp_path: Path) -> None:
     """Compile only, no device needed: through NVRTC where cupy ships it, else through nvcc."""
     source = minmax_cuda.SOURCE.read_text()
     if importlib.util.find_spec("cupy") is not None:
@@ -257,35 +259,34 @@ def test_cuda_sources_compile(tmp_path: Path) -> None:
             nvrtc.getVersion()
         except RuntimeError as error:
             pytest.skip(f"cupy finds no NVRTC: {error}")
-        binary, _ = compiler.compile_using_nvrtc(source, minmax_cuda.OPTIONS, arch="90")
+        binary, _ = compiler.compile_using_nvrtc(source, (*minmax_cuda.OPTIONS, *flags), arch=arch)
         assert len(binary) > 0
         return
     nvcc = shutil.which("nvcc")
     if nvcc is None:
         pytest.skip("neither cupy nor nvcc is installed")
+    out = tmp_path / "x.cubin"
     subprocess.run(
-        [nvcc, "-cubin", "-arch=sm_80", str(minmax_cuda.SOURCE), "-o", str(tmp_path / "x.cubin")], check=True
+        [nvcc, "-cubin", f"-arch=sm_{arch}", *flags, str(minmax_cuda.SOURCE), "-o", str(out)], check=True
     )
 
 
-def batch() -> tuple:
+def batch(dtype: type) -> tuple:
     rng = np.random.default_rng(3)
     n, m, s = 12, 40, 5
-    At = rng.standard_normal((n, m)).astype(np.float32)
-    values, start, count = (
-        np.linspace(-1, 1, 8, dtype=np.float32),
-        np.zeros(n, np.int32),
-        np.full(n, 8, np.int32),
-    )
+    At = rng.standard_normal((n, m)).astype(dtype)
+    values, start, count = np.linspace(-1, 1, 8, dtype=dtype), np.zeros(n, np.int32), np.full(n, 8, np.int32)
     idx = rng.integers(0, 8, (s, n)).astype(np.int32)
-    E = (values[idx] @ At - rng.standard_normal((s, m))).astype(np.float32)
+    E = (values[idx] @ At - rng.standard_normal((s, m))).astype(dtype)
     return At, E, np.zeros_like(E), idx, values, start, count
 
 
-def test_batched_descent_is_the_single_one() -> None:
-    """The definition of the device's kernel, in float32, takes the moves of the exact one in float64."""
-    At, E, H, idx, values, start, count = batch()
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_batched_descent_is_the_single_one(dtype: type) -> None:
+    """The definition of the device's kernel takes the moves of the exact one in float64."""
+    At, E, H, idx, values, start, count = batch(dtype)
     found = minmax_cuda.descend_reference(At, E, H, idx, values, start, count, 3)
+    assert found.moves.min() > 0
     for s in range(len(E)):
         e, x = E[s].astype(float), idx[s].astype(np.int64)
         for _ in range(found.moves[s]):
@@ -301,8 +302,11 @@ def test_batched_descent_is_the_single_one() -> None:
 
 
 @pytest.mark.gpu
-def test_device_descends_as_the_definition() -> None:
-    arguments = batch()
-    expected, found = minmax_cuda.descend_reference(*arguments, 20), minmax_cuda.descend(*arguments, 20)
+@pytest.mark.parametrize("double", [False, True])
+def test_device_descends_as_the_definition(double: bool) -> None:
+    At, E, H, idx, values, start, count = batch(np.float64 if double else np.float32)
+    expected = minmax_cuda.OnHost(At, values, start, count, double).descend(E, H, idx, 20)
+    found = minmax_cuda.Resident(At, values, start, count, double).descend(E, H, idx, 20)
     assert found.idx.tolist() == expected.idx.tolist()
-    np.testing.assert_allclose(found.value, expected.value, rtol=1e-6)
+    assert found.moves.tolist() == expected.moves.tolist()
+    np.testing.assert_array_equal(found.value, expected.value)

@@ -15,7 +15,7 @@ from optengine.problems.applications.fir_filter import fir_filter
 from optengine.problems.applications.quantize_linear import quantize_linear
 from optengine.problems.applications.tomography import phantom, tomography
 from optengine.problems.minmax import MinMaxViolation
-from optengine.solvers.minmax import DMMV, DMMVReference, MinMaxExact
+from optengine.solvers.minmax import DMMV, DMMVReference, MinMaxExact, device
 from optengine.solvers.minmax.form import forms
 from optengine.solvers.minmax.relaxation import chebyshev
 from optengine.solvers.minmax.rounding import sequential
@@ -130,8 +130,56 @@ def test_options_and_problems_are_checked() -> None:
         oe.solve(uneven, MinMaxExact(method="lattice"), time_limit=1)
     with pytest.raises(SolverNotSuitable, match="MinMaxViolation"):
         oe.solve(oe.Problem(lambda x: 0.0, [(0, 1)]), ONE, time_limit=1)
-    with pytest.raises(DeviceError, match="'cuda'"):
-        oe.solve(uneven, ONE, time_limit=1, device="cuda")
+
+
+def test_a_device_is_taken_refused_or_done_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    form = forms(small(1))[0]
+    monkeypatch.setattr(device.cuda, "available", lambda: False)
+    assert device.settle("cpu", form, False) == device.settle("auto", form, False) == (False, "cpu")
+    with pytest.raises(DeviceError, match="got 'cuda': there is no cupy"):
+        oe.solve(small(1), ONE, time_limit=1, device="cuda")
+    monkeypatch.setattr(device.cuda, "available", lambda: True)
+    monkeypatch.setattr(device.cuda, "free_bytes", lambda: 10**9)
+    assert device.settle("cuda", form, False) == (True, "cuda")
+    monkeypatch.setattr(device, "WORTHWHILE", 1)
+    assert device.settle("auto", form, False) == (True, "cuda")
+    monkeypatch.setattr(device.cuda, "free_bytes", lambda: 100)
+    taken, told = device.settle("auto", form, True)
+    assert not taken
+    assert "0.00 GB free" in told
+    assert oe.solve(small(1), ONE, time_limit=0.1, seed=0).details["device"] == told.replace(
+        f"{device.bytes_needed(form, True) / 1e9:.2f}", f"{device.bytes_needed(form, False) / 1e9:.2f}"
+    )
+    with pytest.raises(DeviceError, match="GB"):
+        device.settle("cuda", form, False)
+    with pytest.raises(DeviceError, match="sparse"):
+        device.settle(
+            "cuda", forms(MinMaxViolation.random(np.random.default_rng(0), 9, 5, density=0.5))[0], False
+        )
+
+
+def test_descents_of_the_device_by_their_definition(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine on the definition of the kernels: never worse, what it says of its best is true, and solve uses it."""
+    problem = MinMaxViolation.random(np.random.default_rng(1), 30, 12)
+    form = forms(problem)[0]
+    ends = []
+    for double in (True, False):
+        start = np.zeros(12, dtype=np.int64)
+        walk = device.DeviceWalk(form, start, np.random.default_rng(0), double, device.cuda.OnHost)
+        for _ in range(3):
+            before = walk.value
+            walk.turn()
+            assert walk.value <= before
+            assert walk.value == pytest.approx(form.value(walk.best))
+        assert walk.spent > 0
+        ends.append(walk.value)
+    assert max(ends) < 0.5 * form.value(np.zeros(12, dtype=np.int64))
+    monkeypatch.setattr(device.cuda, "available", lambda: True)
+    monkeypatch.setattr(device.cuda, "free_bytes", lambda: 10**9)
+    monkeypatch.setattr(device.DeviceWalk.__init__, "__defaults__", (device.cuda.OnHost,))
+    result = oe.solve(problem, DMMV(threads=1, lattice=False), time_limit=1.0, seed=0, device="cuda")
+    assert result.details["device"] == "cuda"
+    assert result.fun <= min(ends) + 1e-9
 
 
 def test_bounds_are_those_of_the_relaxation() -> None:
