@@ -238,38 +238,71 @@ def claims(names: list[str]) -> None:
 
 
 def rates() -> None:
-    """Rates of the kernels on one core, and the bandwidth that copying shows here."""
-    from optengine.kernels import minmax
+    """Rates of the kernels on one core, beside the bandwidth and the flop/s that this machine shows in this process."""
+    from optengine.kernels import minmax, minmax_quadratic
 
-    m, n, levels = 4096, 768, 8
+    m, n, levels, moves = 4096, 768, 8, 2000
     rng = np.random.default_rng(0)
     At = rng.standard_normal((n, m)).astype(np.float32)
     values, start, count = np.linspace(-1, 1, levels), np.zeros(n, dtype=np.int64), np.full(n, levels)
     idx = rng.integers(0, levels, n)
     e = (values[idx] @ At - rng.standard_normal(m)).astype(np.float32)
-    h = np.zeros(m, dtype=np.float32)
-    best, now = idx.copy(), float(np.abs(e).max())
-    big = np.zeros(2**26, dtype=np.float32)
-    copy_ = timed(lambda: np.copyto(big[: 2**25], big[2**25 :])) / (2 * big.nbytes // 2)
-    wide = At.astype(np.float64)
-    e64, h64 = e.astype(np.float64), h.astype(np.float64)
+    h, best, now = np.zeros(m, dtype=np.float32), idx.copy(), float(np.abs(e).max())
+    big, square = np.zeros(2**26, dtype=np.float32), rng.standard_normal((1024, 1024)).astype(np.float32)
+    copying = big.nbytes / timed(lambda: np.copyto(big[: 2**25], big[2**25 :])) / 1e9  # read and written
+    peak = 2 * 1024**3 / timed(lambda: square @ square) / 1e9
+
+    def anneal(tau: float, tries: int) -> Callable[[], Any]:
+        head = (At, e.copy(), h, idx.copy(), values, start, count, 2, 1 / now, tau)
+        return lambda: minmax.anneal(*head, 0.0, 1, 0, tries, best, 0.0)
+
+    wide, e64, h64 = At.astype(np.float64), e.astype(np.float64), h.astype(np.float64)
     order = minmax.worst_first(e64, h64)
     one = timed(lambda: minmax.best_move(wide, e64, h64, idx, values, start, count, order))
+    whole = timed(anneal(1e30, moves)) / moves
     numpy_ = timed(lambda: np.abs(e + np.float32(0.25) * At[7]).max())
-    moves = 20_000
-    walk = timed(
-        lambda: minmax.anneal(
-            At, e.copy(), h, idx.copy(), values, start, count, 2, 1 / now, 1e-6, 0.3, 1, 0, moves, best, now
+    G, near = wide @ wide.T, minmax_quadratic.partners(wide @ wide.T, 8)
+    g, cold = wide @ e64, float(np.diag(G).mean()) * 1e-3
+    squares = timed(
+        lambda: minmax_quadratic.anneal_quadratic(
+            G, g.copy(), idx.copy(), values, start, count, cold, 0.3, *near, 1, 0, 100 * moves, best
         )
-    )
+    ) / (100 * moves)
+    touched, flops = (
+        28 * m / whole / 1e9,
+        13 * m / whole / 1e9,
+    )  # 7 float32 a row; 8 operations to price, 5 to apply
     print(f"\nkernels at m = {m}, n = {n}, {levels} levels, one core")
-    print(f"copying          {1e-9 / copy_:8.2f} GB/s")
+    print(f"copying {copying:.1f} GB/s, sgemm {peak:.1f} Gflop/s: the peaks measured here")
     print(
-        f"best_move        {n * (levels - 1) / one / 1e6:8.2f} M moves/s  (all moves of a point in {1e3 * one:.2f} ms)"
+        f"best_move         {n * (levels - 1) / one / 1e6:8.2f} M moves/s, a neighbourhood in {1e3 * one:.2f} ms"
     )
-    touched, flops = 1e-9 * 8 * m / numpy_, 1e-9 * 3 * m / numpy_
-    print(f"one move, NumPy  {1e-6 / numpy_:8.2f} M moves/s  ({touched:.2f} GB/s, {flops:.2f} Gflop/s)")
-    print(f"anneal           {moves / walk / 1e6:8.2f} M moves/s")
+    print(f"one move, NumPy   {1e-6 / numpy_:8.2f} M moves/s")
+    print(f"anneal, applied   {1e-6 / whole:8.2f} M moves/s, all rows, from cache: {touched:.1f} GB/s,")
+    print(
+        f"                  {touched / copying:.0%} of copying; {flops:.1f} Gflop/s, {flops / peak:.0%} of sgemm"
+    )
+    print(f"anneal_quadratic  {1e-6 / squares:8.2f} M moves/s", flush=True)
+    device_rates(At, e, h, idx, values, start, count)
+
+
+def device_rates(At: Any, e: Any, h: Any, idx: Any, values: Any, start: Any, count: Any) -> None:
+    """Whole neighbourhoods of 32 starts on the device, in moves evaluated a second; nothing without one."""
+    from optengine.kernels import minmax_cuda
+
+    if not minmax_cuda.available():
+        print("device                    none here")
+        return
+    starts, steps = 32, 50
+    for double in (False, True):
+        resident = minmax_cuda.Resident(At, values, start, count, double)
+        E, H, points = (np.repeat(a[None, :], starts, axis=0) for a in (e, h, idx))
+        resident.descend(E, H, points, 2)
+        began = time.perf_counter()
+        resident.descend(E, H, points, steps)
+        took = time.perf_counter() - began
+        rate = starts * steps * len(At) * (int(count[0]) - 1) / took / 1e6
+        print(f"device, float{64 if double else 32}           {rate:8.2f} M moves/s, transfers included")
 
 
 def timed(function: Callable[[], Any]) -> float:

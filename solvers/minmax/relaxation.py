@@ -18,7 +18,10 @@ from optengine.solvers.minmax.form import Form
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-LARGEST = 3_000_000  # entries beyond which HiGHS needs minutes
+LARGEST, LONGEST = (
+    1_000_000,
+    20_000,
+)  # entries, and rows and columns, beyond which HiGHS overruns any time limit
 N_ROUNDINGS = 200
 AT_LEVEL = 1e-6  # distance, in steps between neighbouring levels, at which the relaxation holds a level
 SHARE = 0.25  # of the variables between levels that one step of a dive fixes
@@ -44,7 +47,7 @@ def chebyshev(form: Form, scale: float, seconds: float, held: Integers | None = 
     from scipy.optimize import linprog
 
     n = form.shape[1]
-    if form.A.size > LARGEST or seconds <= 0 or n == 0:
+    if form.A.size > LARGEST or sum(form.shape) > LONGEST or seconds <= 0 or n == 0:
         return Relaxed(None, 0.0)
     open_ = np.arange(n) if held is None else np.flatnonzero(held < 0)
     centre, A = form.centre, form.A

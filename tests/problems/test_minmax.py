@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, strategies as st
 from scipy.sparse import csr_array, random_array
 
+import optengine as oe
 from optengine.core.errors import OptionError, ProblemError, SpaceError
 from optengine.problems.minmax import MinMaxViolation
 
@@ -147,8 +148,10 @@ def test_large_sparse_problems_stay_sparse() -> None:
     n = 100_000
     M = random_array((n, n), density=1e-4, rng=rng, format="csc")
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    problem = MinMaxViolation.equality(M, np.zeros(n), [0.0, 1.0, 2.0])
+    problem = MinMaxViolation.equality(M, M @ np.ones(n) + 0.1, [0.0, 1.0, 2.0])
     X = problem.space.sample(2, rng)
     assert problem.evaluate(X).F.shape == (2, 1)
     problem.delta(X[0], "level", np.column_stack([np.arange(100), np.ones(100, dtype=int)]))
+    result = oe.solve(problem, "dmmv", time_limit=1, seed=0, options={"threads": 1})
+    assert result.fun < problem.evaluate(X).F.min()
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2_000_000  # kB
