@@ -246,31 +246,29 @@ def apply_move(At: Floats, e: Floats, j: int, d: float) -> None:
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True, inline="always")
-def _powers(
-    a: Floats, e: Floats, h: Floats, d: float, scale: float, first: int, last: int, squarings: int
-) -> float:
-    """Sum over rows first..last of (scale * violation)^(2^squarings) at e + d a; vectorised by the compiler."""
+def _powers(a: Floats, e: Floats, h: Floats, d: float, scale: float, squarings: int) -> float:
+    """Sum over rows of (scale * violation)^(2^squarings) at e + d a; vectorised by the compiler."""
     total = scale * 0
     zero = scale * 0
     if squarings == 1:
-        for i in range(first, last):
+        for i in range(len(a)):
             t = max(abs(e[i] + d * a[i]) - h[i], zero) * scale
             total += t * t
     elif squarings == 2:
-        for i in range(first, last):
+        for i in range(len(a)):
             t = max(abs(e[i] + d * a[i]) - h[i], zero) * scale
             t *= t
             t *= t
             total += t
     elif squarings == 3:
-        for i in range(first, last):
+        for i in range(len(a)):
             t = max(abs(e[i] + d * a[i]) - h[i], zero) * scale
             t *= t
             t *= t
             t *= t
             total += t
     else:
-        for i in range(first, last):
+        for i in range(len(a)):
             t = max(abs(e[i] + d * a[i]) - h[i], zero) * scale
             t *= t
             t *= t
@@ -278,6 +276,13 @@ def _powers(
             t *= t
             total += t
     return total
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def _shifted(a: Floats, e: Floats, out: Floats, d: float) -> None:
+    """out = e + d a."""
+    for i in range(len(a)):
+        out[i] = e[i] + d * a[i]
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
@@ -290,7 +295,7 @@ def _advance(a: Floats, base: Floats, e: Floats, h: Floats, d: float) -> float:
     return worst
 
 
-CHUNK = 64  # rows between two looks at the limit: long enough for vectors, short enough to leave early
+CHUNK = 256  # rows between two looks at the limit: long enough for vectors, short enough to leave early
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
@@ -329,7 +334,7 @@ def anneal(
     n, m = At.shape
     none = e[0] * 0
     scale = none + scale  # in the dtype of e
-    sum_now = _powers(At[0], e, h, none, scale, 0, m, squarings)
+    sum_now = _powers(At[0], e, h, none, scale, squarings)
     other = np.empty_like(e)
     accepted = 0
     for move in range(first_move, first_move + n_moves):
@@ -354,9 +359,8 @@ def anneal(
         while row < m and total <= limit:
             last = min(m, row + CHUNK)
             if partner >= 0:
-                for i in range(row, last):
-                    other[i] = e[i] + d2 * At[partner, i]
-            total += _powers(At[j], base, h, d, scale, row, last, squarings)
+                _shifted(At[partner, row:last], e[row:last], other[row:last], d2)
+            total += _powers(At[j, row:last], base[row:last], h[row:last], d, scale, squarings)
             row = last
         if total > limit:
             continue
