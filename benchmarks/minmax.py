@@ -28,6 +28,7 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 import numpy as np
 
 from optengine import solve
+from optengine.core.linear import LinearModel
 from optengine.problems.applications.fir_filter import fir_filter
 from optengine.problems.applications.quantize_linear import QuantizedLinear, quantize_linear
 from optengine.problems.applications.tomography import phantom, tomography
@@ -102,24 +103,29 @@ def run_ours(
 def run_highs(problem: MinMaxViolation, seconds: float) -> dict[str, Any]:
     from optengine.backends import Limits, solve_linear
 
+    model, unit = unlimited(problem)
+    result = solve_linear(model, limits=Limits(seconds=seconds, threads=1))
+    return milp_row(problem, result.x, result.bound * unit, result.seconds)
+
+
+def unlimited(problem: MinMaxViolation) -> tuple[LinearModel, float]:
+    """The MILP without an incumbent to cut it off, and its unit: the value of the middle levels."""
     form = forms(problem)[0]
-    scale = np.full(form.shape[1], 0)
-    loose = 1e3 * form.value(scale)  # no incumbent: the cutoff must not bind
-    result = solve_linear(model_of(form, loose), limits=Limits(seconds=seconds, threads=1))
-    return milp_row(problem, result.x, result.bound * loose, result.seconds)
+    unit = form.value(form.nearest((form.lowest + form.highest) / 2))
+    model = model_of(form, unit)
+    upper = np.append(model.ub[:-1], 1e3)
+    return LinearModel(model.c, model.A, model.lower, model.upper, model.lb, upper, model.integrality), unit
 
 
 def run_ortools(problem: MinMaxViolation, seconds: float, name: str) -> dict[str, Any]:
     from ortools.linear_solver import pywraplp
 
-    form = forms(problem)[0]
-    unit = form.value(form.nearest((form.lowest + form.highest) / 2))
-    model = model_of(form, unit)
+    model, unit = unlimited(problem)
     solver = pywraplp.Solver.CreateSolver(name)
     solver.SetTimeLimit(int(1000 * seconds))
     x = []
     for low, high, whole in zip(model.lb, model.ub, model.integrality, strict=True):
-        x.append(solver.IntVar(low, high, "") if whole else solver.NumVar(low, 1e3, ""))  # t: no cutoff
+        x.append(solver.IntVar(low, high, "") if whole else solver.NumVar(low, high, ""))
     infinity = solver.infinity()
     A = model.A.tocsr()
     for i in range(model.n_rows):
