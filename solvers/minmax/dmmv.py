@@ -262,8 +262,7 @@ class DMMVRun:
             lattice.sweep(100)
         if self._options.walk:
             walk = Walk(form, idx, rng)
-            walk.descend()
-            walk.anneal(50)
+            walk.compile()
             if walk.few and own.shape[1] <= FEW:
                 walk.kicks(1)
 

@@ -85,6 +85,15 @@ class Walk:
         self._melts_at = 0.0  # temperature found by the first melting
         self._begin(start, HOT)
 
+    def compile(self) -> None:
+        """Load every kernel that a walk may call; for a small form."""
+        for _ in range(20):  # to a local optimum, where pairs are tried
+            self.descend()
+        self._gram, self._squares = gram(self.form), True
+        for squarings in (1, 2):
+            self._squarings = squarings
+            self.anneal(50)
+
     def take(self, best: Integers, value: float) -> None:
         """Learn of a better point."""
         if value < self.value:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import itertools
 import time
 
@@ -10,6 +11,7 @@ import pytest
 from scipy.sparse import csr_array
 
 import optengine as oe
+from optengine import registry
 from optengine.core.errors import DeviceError, OptionError, SolverNotSuitable
 from optengine.problems.applications.fir_filter import fir_filter
 from optengine.problems.applications.quantize_linear import quantize_linear
@@ -237,3 +239,22 @@ def test_binary_tomography_is_proved_and_is_the_truth() -> None:
     result = oe.solve(problem, MinMaxExact(), time_limit=120, seed=0)
     assert result.status == "optimal"
     assert result.details["wrong_pixels"] == 0
+
+
+def test_auto_takes_dmmv_and_says_why() -> None:
+    for problem in (small(1), quantize_linear(np.ones((1, 3)) * [0.0, 0.4, 1.0], np.eye(3), 1)):
+        result = oe.solve(problem, time_limit=0.2, seed=0)
+        assert result.solver == "dmmv"
+        assert result.reason == "rule 0: a min-max violation"
+    for place, (solver, _) in registry.STRUCTURED.items():
+        module, name = place.split(":")
+        assert isinstance(getattr(importlib.import_module(module), name), type)
+        assert solver in registry.SOLVERS
+
+
+@pytest.mark.parametrize("solver", ["cem", "random", "sobol"])
+def test_black_box_solvers_run_on_it_too(solver: str) -> None:
+    problem = small(1)
+    result = oe.solve(problem, solver, budget=400, seed=0)
+    assert result.fun >= exhausted(problem)
+    assert result.n_evaluations == 400
