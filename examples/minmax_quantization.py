@@ -15,7 +15,7 @@ import optengine as oe
 from optengine.problems.applications.quantize_linear import QuantizedLinear, quantize_model
 from optengine.solvers.minmax import DMMV
 
-SECONDS = 2.0  # for each layer
+SECONDS = 1.0  # for each layer
 
 
 def ours(problem: QuantizedLinear) -> np.ndarray:
