@@ -1,7 +1,8 @@
 """The Chebyshev relaxation: levels replaced by their range, a linear programme that bounds, starts and dives.
 
-For a filter that is what the Remez exchange computes, on the problem's own grid. A dive fixes the variables that the relaxation holds at a level, and those nearest to one, and solves again until all
-are fixed: the telescoping rounding of filter design (Kodek 1980, doi:10.1109/TASSP.1980.1163354), many at a time.
+For a filter that is what the Remez exchange computes, on the problem's own grid. A dive fixes the variables that the
+relaxation holds at a level, and those nearest to one, and solves again until all are fixed: the telescoping rounding
+of filter design (Kodek 1980, doi:10.1109/TASSP.1980.1163354), many at a time.
 """
 
 from __future__ import annotations
