@@ -95,9 +95,8 @@ class Lattice:
         self.best, self.value = best.copy(), form.value(best)
         self.proved, self.spent = self.value <= 0, 0
         A, c, h = form.A * step, form.centre - form.A @ origin, form.half
-        if (
-            form.shape[0] < 2 * n or form.count.min() <= 32
-        ):  # the box matters: rows that only points outside violate
+        unbounded = form.shape[0] < 2 * n or np.linalg.matrix_rank(A) < n
+        if unbounded or form.count.min() <= 32:  # the box matters: rows that only points outside violate
             slope = SOFT * max(self.value, 1e-300)
             half = (form.count - 1) / 2
             A = np.concatenate([A, slope * np.eye(n)])

@@ -63,6 +63,18 @@ def test_proofs_agree_with_exhaustion(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
+def test_lattice_proofs_hold_where_columns_repeat(seed: int) -> None:
+    """No ellipsoid is bounded then but for the box."""
+    rng = np.random.default_rng(seed)
+    A = rng.standard_normal((20, 3))
+    A[:, 2] = (A[:, 1], -2 * A[:, 0], 0.0 * A[:, 1])[seed]
+    problem = MinMaxViolation.equality(A, rng.normal(0, 20, 20), np.arange(40.0) - 20)
+    result = oe.solve(problem, MinMaxExact(method="lattice", search=0.0), time_limit=20, seed=0)
+    assert result.status == "optimal"
+    assert result.fun == pytest.approx(exhausted(problem))
+
+
+@pytest.mark.parametrize("seed", range(3))
 def test_searches_find_small_optima_and_claim_no_more(seed: int) -> None:
     problem = small(seed)
     optimum = exhausted(problem)
