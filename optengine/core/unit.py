@@ -66,7 +66,8 @@ class UnitMap:
         X = U * self.extent
         X += self.origin
         if self.plain:
-            return np.clip(X, self.lower, self.upper, out=X)
+            np.maximum(X, self.lower, out=X)  # np.clip takes three times as long on small batches
+            return np.minimum(X, self.upper, out=X)
         if len(self.log):
             X[:, self.log] = np.exp(X[:, self.log])
         if len(self.discrete):
@@ -78,6 +79,11 @@ class UnitMap:
 
     def to_unit(self, X: Floats) -> Floats:
         """Map columns (n, width) to a point of [0, 1]^width that `from_unit` takes back to them."""
+        if self.plain and self.extent.all():
+            U = X - self.origin
+            U /= self.extent
+            np.maximum(U, 0.0, out=U)
+            return np.minimum(U, 1.0, out=U)
         U = np.array(X, dtype=np.float64)
         if len(self.log):
             U[:, self.log] = np.log(np.maximum(U[:, self.log], TINY))

@@ -163,6 +163,7 @@ def _flat(state: State, work: Floats) -> bool:
         for k in range(i + 1):
             if abs(step[k]) <= 1e-12 * largest:
                 step[k] = 0.0
+                continue  # bounds of rows without a multiplier may be infinite
             gain += step[k] * (act[k] - bound[k])
             noise += abs(step[k]) * size[k]
         if abs(gain) > CONSISTENT * noise:

@@ -47,17 +47,6 @@ def truncated_normal(mean: Floats, sigma: Floats, U: Floats) -> Floats:
     return np.clip(Z, 0.0, 1.0, out=Z)  # rounding only: the mass outside was never drawn
 
 
-def reflected(U: Floats) -> Floats:
-    """Fold numbers at 0 and 1 until they lie inside [0, 1]; in place, any shape. O(n d)."""
-    if (U < 0.0).any() or (U > 1.0).any():
-        np.abs(U, out=U)
-        np.remainder(U, 2.0, out=U)
-        np.subtract(U, 1.0, out=U)
-        np.abs(U, out=U)
-        np.subtract(1.0, U, out=U)
-    return U
-
-
 def truncated_moments(mean: Floats, sigma: Floats) -> tuple[Floats, Floats]:
     """First and second moment about `mean` of the normal distribution truncated to [0, 1].
 
@@ -132,7 +121,7 @@ def shares(Z: Floats) -> Floats:
 
 
 @functools.cache
-def _compiled(loop: Callable[..., Any]) -> Callable[..., Any]:
+def compiled(loop: Callable[..., Any]) -> Callable[..., Any]:
     """The loop as machine code, cached on disk. Numba is imported here, for only permutations need it."""
     import numba
 
@@ -174,7 +163,7 @@ def permutations_reference(P: Floats, U: Floats) -> Floats:
 def permutations(P: Floats, U: Floats) -> Floats:
     """`permutations_reference`, compiled. O(n^2) a row."""
     X = np.empty((len(U), len(P)))
-    _compiled(_permutations)(np.ascontiguousarray(P), U, X)
+    compiled(_permutations)(np.ascontiguousarray(P), U, X)
     return X
 
 
@@ -241,7 +230,7 @@ def permutation_steps_reference(X: Floats, U: Floats) -> Floats:
 def permutation_steps(X: Floats, U: Floats) -> Floats:
     """`permutation_steps_reference`, compiled. O(n) a row."""
     Y = np.ascontiguousarray(X).copy()
-    _compiled(_permutation_steps)(U, Y)
+    compiled(_permutation_steps)(U, Y)
     return Y
 
 
@@ -290,7 +279,7 @@ def position_frequencies(X: Floats, weights: Floats) -> Floats:
     """`position_frequencies_reference`, compiled. O(rows n + n^2)."""
     n = X.shape[1]
     frequencies = np.zeros((n, n))
-    _compiled(_position_frequencies)(np.ascontiguousarray(X), weights, frequencies)
+    compiled(_position_frequencies)(np.ascontiguousarray(X), weights, frequencies)
     return frequencies
 
 

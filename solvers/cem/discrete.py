@@ -20,6 +20,7 @@ from optengine.solvers.cem.models import Columns, Floats, Mask
 if TYPE_CHECKING:
     from optengine.solvers.cem.cem import CEM
 
+HEAVY_TAIL = 1.5  # exponent of the number of bits flipped together
 LARGEST_POPULATION = 1000  # beyond it more generations pay better than larger ones
 
 
@@ -53,6 +54,21 @@ class BernoulliModel:
         np.clip(self.p, self._floor, 1.0 - self._floor, out=self.p)
 
     seed = refit
+
+    def step(self, X: Floats, rng: Generator) -> Floats:
+        """Flip k bits of each row (n, w), k drawn with probability ~ k^-1.5: mostly one, sometimes many.
+
+        Doerr, Le, Makhmara and Nguyen, Fast genetic algorithms, GECCO 2017, doi:10.1145/3071178.3071301.
+        """
+        n, d = X.shape
+        powers = np.arange(1, max(2, d // 2 + 1)) ** -HEAVY_TAIL
+        cumulative = np.cumsum(powers) / powers.sum()
+        counts = np.minimum(np.searchsorted(cumulative, rng.random(n), side="right") + 1, d)
+        rows = np.repeat(np.arange(n), counts)
+        Y = np.array(X)
+        sites = rng.integers(d, size=len(rows))  # a bit hit twice is flipped once
+        Y[rows, sites] = 1.0 - X[rows, sites]
+        return Y
 
 
 class SubsetModel:

@@ -1,11 +1,14 @@
 """What a family of distributions offers the cross-entropy method, and which families a space needs.
 
-A new family is a class with these methods in a file of its own and a line in `models_of`.
+A new family is a class with these methods in a file of its own and a line in `models_of` or `_number_model`.
+Optional methods: `step(X, rng)` moves elites a little, `learn(X, F)` sees every told row, `centre()` returns one row
+that joins each generation.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.random import Generator
@@ -24,11 +27,14 @@ from optengine.core.space import (
 )
 
 if TYPE_CHECKING:
+    from optengine.core.problem import Problem
     from optengine.solvers.cem.cem import CEM
 
 Floats: TypeAlias = NDArray[np.float64]
 Mask: TypeAlias = NDArray[np.bool_]
 Columns: TypeAlias = slice | NDArray[np.int64]
+
+LARGEST_FULL = 60  # columns of the full family that "auto" chooses
 
 
 class Model(Protocol):
@@ -65,19 +71,31 @@ class Model(Protocol):
         ...
 
 
-def models_of(space: Space, options: CEM) -> list[Model]:
-    """Return the factors of the product distribution over `space`; columns that cannot vary belong to none."""
+@runtime_checkable
+class Stepping(Protocol):
+    """A family that can also move a row a little."""
+
+    columns: Columns
+    dimension: int
+
+    def step(self, X: Floats, rng: Generator) -> Floats:
+        """Return X (n, w), each row with one move."""
+        ...
+
+
+def models_of(problem: Problem, options: CEM) -> list[Model]:
+    """Return the factors of the product distribution over a space; columns that cannot vary belong to none."""
     from optengine.solvers.cem.discrete import BernoulliModel, CategoricalModel, SubsetModel
-    from optengine.solvers.cem.gaussian import GaussianModel
-    from optengine.solvers.cem.permutation import PermutationModel
+    from optengine.solvers.cem.permutation import FAMILIES
     from optengine.solvers.cem.simplex import SimplexModel
 
+    space = problem.space
     free = space.lower < space.upper
     free[[column for column, _ in space.fidelity.values()]] = False
     models: list[Model] = []
     numbers = np.flatnonzero(free & np.isin(space.kind, (REAL, INTEGER, ORDINAL)))
     if len(numbers):
-        models.append(GaussianModel(space, numbers, options))
+        models.append(_number_model(family_of(problem, options), space, numbers, options))
     bits = np.flatnonzero(free & (space.kind == BINARY))
     if len(bits):
         models.append(BernoulliModel(bits, options))
@@ -91,7 +109,7 @@ def models_of(space: Space, options: CEM) -> list[Model]:
     for (kind, n, low, high), starts in alike.items():
         columns = (np.array(starts)[:, np.newaxis] + np.arange(n)).ravel()
         if kind == PERMUTATION:
-            models.append(PermutationModel(columns, n, options))
+            models.append(FAMILIES[options.permutation](columns, n, options))
         elif kind == SUBSET:
             models.append(SubsetModel(columns, n, low, high, options))
         elif kind == SIMPLEX:
@@ -99,6 +117,44 @@ def models_of(space: Space, options: CEM) -> list[Model]:
     for model in models:
         model.columns = _as_slice(model.columns)
     return models
+
+
+def family_of(problem: Problem, options: CEM) -> str:
+    """Return the family of the numbers; for "auto" the first of these rules that fits.
+
+    1. a `manifold` is given -> "manifold".
+    2. `noise_beta` > 0: plans over time, whose columns are coloured one by one -> "diagonal".
+    3. 2 to 60 columns, all of them real and none conditional, in a problem without noise: there is time to learn d^2
+       correlations, and small generations pay -> "full".
+    4. otherwise -> "diagonal": single columns tell more of noisy, mixed and conditional rows; integers need the large
+       generations; beyond 60 columns the covariance takes longer to learn than most budgets last.
+    """
+    if options.manifold is not None:
+        return "manifold"
+    if options.family != "auto":
+        return options.family
+    if options.noise_beta > 0 or problem.noisy or problem.space.conditional:
+        return "diagonal"
+    free = problem.space.lower < problem.space.upper
+    real = bool((problem.space.kind[free] == REAL).all())
+    return "full" if real and 2 <= free.sum() <= LARGEST_FULL else "diagonal"
+
+
+def _number_model(family: str, space: Space, columns: NDArray[np.int64], options: CEM) -> Model:
+    from optengine.solvers.cem.full import FullModel
+    from optengine.solvers.cem.gaussian import GaussianModel
+    from optengine.solvers.cem.lowrank import LowRankModel
+    from optengine.solvers.cem.manifold import ManifoldModel
+    from optengine.solvers.cem.mixture import MixtureModel
+
+    families: dict[str, Callable[[Space, NDArray[np.int64], CEM], Model]] = {
+        "diagonal": GaussianModel,
+        "full": FullModel,
+        "lowrank": LowRankModel,
+        "mixture": MixtureModel,
+        "manifold": ManifoldModel,
+    }
+    return families[family](space, columns, options)
 
 
 def _as_slice(columns: Columns) -> Columns:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from optengine.kernels.elites import weighted_moments
 from optengine.kernels.sampling import shares
-from optengine.solvers.cem.gaussian import dynamic_smoothing
+from optengine.solvers.cem.gaussian import dynamic_smoothing, mean_smoothing
 from optengine.solvers.cem.models import Columns, Floats, Mask
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class SimplexModel:
         variance = self.sigma**2
         self.sigma = np.sqrt(variance + beta * share * (moment - variance))
         np.clip(self.sigma, o.sigma_min, UNIFORM_SIGMA, out=self.sigma)
-        self.mean = self.mean + o.alpha_mean * share * (mean - self.mean)
+        self.mean = self.mean + mean_smoothing(o) * share * (mean - self.mean)
         self._keep_gauge()
 
     def _keep_gauge(self) -> None:

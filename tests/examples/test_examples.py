@@ -16,6 +16,7 @@ PROMISES = {
     "minmax_filter.py": "(optimal)",
     "minmax_quantization.py": "drawn: minmax_quantization.png",
     "minmax_tomography.py": "pixels that differ from the truth: 0.00%",
+    "mpc_quadrotor.py": "flight drawn in",
     "mixed_constrained.py": "from the best vessel known",
     "two_objectives.py": "front drawn in",
 }

@@ -121,16 +121,16 @@ def test_refuses_endless_permutations(encoded: Encoded) -> None:
 
 
 def test_a_starting_point_moves_the_mean() -> None:
-    run = begin(CEM(), [(0, 1)] * 4)
+    run = begin(CEM(family="diagonal"), [(0, 1)] * 4)
     told(run, np.full((1, 4), 0.9), np.array([0.0]))
     assert 0.6 < run.ask(400).mean() < 0.75  # of a normal distribution about 0.9, truncated at 1
-    assert 0.45 < begin(CEM(), [(0, 1)] * 4).ask(400).mean() < 0.55
+    assert 0.45 < begin(CEM(family="diagonal"), [(0, 1)] * 4).ask(400).mean() < 0.55
 
 
 def test_data_set_mean_and_width() -> None:
     rng = np.random.default_rng(0)
     X = rng.normal([2.0, -1.0], 0.1, (500, 2))
-    run = begin(CEM(), [(-5, 5)] * 2)
+    run = begin(CEM(family="diagonal"), [(-5, 5)] * 2)
     told(run, X, ((X - [2.0, -1.0]) ** 2).sum(axis=1))
     assert run.ask(200).shape == (200, 2)
     np.testing.assert_allclose(run._models[0].mean, [0.7, 0.4], atol=0.01)
@@ -173,7 +173,10 @@ def test_a_starting_point_stays_an_elite_until_it_is_beaten() -> None:
 def test_no_selection_leaves_the_distribution_alone() -> None:
     """Random values: with many elites the refit must not move mean or sigma, at a bound neither."""
     run = begin(
-        CEM(population=200_000, weights="equal", keep=0.0, elite_fraction=0.5, sigma_0=0.3), [(0, 1)] * 4
+        CEM(
+            family="diagonal", population=200_000, weights="equal", keep=0.0, elite_fraction=0.5, sigma_0=0.3
+        ),
+        [(0, 1)] * 4,
     )
     run._models[0].mean[:] = 0.0, 0.1, 0.5, 1.0
     rng = np.random.default_rng(0)
