@@ -18,11 +18,19 @@ if TYPE_CHECKING:
 
 SOLVERS: dict[str, str] = {
     "cem": "optengine.solvers.cem:CEM",
+    "dmmv": "optengine.solvers.minmax:DMMV",
+    "dmmv_reference": "optengine.solvers.minmax:DMMVReference",
+    "minmax_exact": "optengine.solvers.minmax:MinMaxExact",
     "random": "optengine.solvers.random_search:RandomSearch",
     "sobol": "optengine.solvers.sobol:Sobol",
 }
 
 ENTRY_POINTS = "optengine.solvers"
+
+# Problems with a structure that a solver of their own reads: class -> (solver, why). Classes as text: nothing loads.
+STRUCTURED: dict[str, tuple[str, str]] = {
+    "optengine.problems.minmax:MinMaxViolation": ("dmmv", "a min-max violation"),
+}
 
 
 def names() -> list[str]:
@@ -102,10 +110,16 @@ def choose(problem: Problem, budget: int | None, workers: int) -> tuple[str, str
     The first rule that fits wins (d free columns, w workers); where points spread evenly are wanted, they come from
     `sobol`, or under known constraints from `random`, which draws inside them.
 
+    0. a structured problem (`STRUCTURED`): the solver that reads its structure.
     1. several objectives: points spread evenly; the front is what they leave.
     2. budget < 4 d, or w > budget / 5: nothing can be learnt in so few steps; points spread evenly.
     3. otherwise `cem`, which treats every kind of variable.
     """
+    for kind in type(problem).__mro__:
+        place = f"{kind.__module__}:{kind.__qualname__}"
+        if place in STRUCTURED:
+            solver, why = STRUCTURED[place]
+            return solver, f"rule 0: {why}"
     d = int((problem.space.lower < problem.space.upper).sum())
     even = "random" if problem.space.constrained else "sobol"
     if problem.n_objectives > 1:

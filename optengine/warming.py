@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from optengine.core.problem import Problem
 
 
 def warmup(report: Callable[[str, float], None] | None = None) -> float:
@@ -38,14 +42,27 @@ def warmup(report: Callable[[str, float], None] | None = None) -> float:
     )  # fmt: skip
     limited = Space(Real(0, 1, shape=3), rows=[Row([1, 1, 1], upper=2)])
     spaces = [mixed, limited, Space([(0.0, 1.0)] * 3), Space(Permutation(6))]
+    plain = [
+        Problem(lambda X: np.asarray(X).sum(axis=1), space, call="encoded", vectorized=True)
+        for space in spaces
+    ]
     began = time.perf_counter()
     for name in registry.names():
         start = time.perf_counter()
-        for space in spaces:
-            problem = Problem(lambda X: np.asarray(X).sum(axis=1), space, call="encoded", vectorized=True)
+        suited = [problem for problem in plain if registry.make(name).refuses(problem) is None]
+        for problem in suited or _structured():
             solver = registry.make(name)
-            if solver.refuses(problem) is None:
+            if suited or solver.refuses(problem) is None:
                 solve(problem, solver=solver, budget=300, seed=0)
         if report is not None:
             report(name, time.perf_counter() - start)
     return time.perf_counter() - began
+
+
+def _structured() -> list[Problem]:
+    """Small problems for the solvers that read a structure: one for each data type that they compile for."""
+    from optengine.problems.minmax import MinMaxViolation
+
+    rng = np.random.default_rng(0)
+    sizes = ((12, 5, 1.0), (256, 64, 1.0), (12, 5, 0.5))  # dense, dense in float32, sparse
+    return [MinMaxViolation.random(rng, m, n, density=share) for m, n, share in sizes]

@@ -11,7 +11,14 @@ if TYPE_CHECKING:
         from_ioh as from_ioh,
         from_pymoo as from_pymoo,
     )
+    from optengine.problems.applications.fir_filter import fir_filter as fir_filter
+    from optengine.problems.applications.quantize_linear import (
+        quantize_linear as quantize_linear,
+        quantize_model as quantize_model,
+    )
+    from optengine.problems.applications.tomography import tomography as tomography
     from optengine.problems.formats import FORMATS as FORMATS, read as read, read_all as read_all
+    from optengine.problems.minmax import MinMaxViolation as MinMaxViolation
     from optengine.problems.qap import QAP as QAP
     from optengine.problems.tsp import TSP as TSP
     from optengine.problems.tuning import sklearn_tuning as sklearn_tuning
@@ -22,7 +29,11 @@ else:
         __name__,
         {
             "optengine.problems.adapters": ["from_botorch", "from_ioh", "from_pymoo"],
+            "optengine.problems.applications.fir_filter": ["fir_filter"],
+            "optengine.problems.applications.quantize_linear": ["quantize_linear", "quantize_model"],
+            "optengine.problems.applications.tomography": ["tomography"],
             "optengine.problems.formats": ["FORMATS", "read", "read_all"],
+            "optengine.problems.minmax": ["MinMaxViolation"],
             "optengine.problems.qap": ["QAP"],
             "optengine.problems.tsp": ["TSP"],
             "optengine.problems.tuning": ["sklearn_tuning"],

@@ -8,6 +8,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from optengine.solvers.cem import CEM as CEM
+    from optengine.solvers.minmax import (
+        DMMV as DMMV,
+        DMMVReference as DMMVReference,
+        MinMaxExact as MinMaxExact,
+    )
     from optengine.solvers.random_search import RandomSearch as RandomSearch
     from optengine.solvers.sobol import Sobol as Sobol
 else:

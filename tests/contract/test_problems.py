@@ -22,6 +22,12 @@ def grid(n: int) -> Any:
     return rng().integers(0, 50, (n, n))
 
 
+def minmax(**options: Any) -> Problem:
+    from optengine.problems.minmax import MinMaxViolation
+
+    return MinMaxViolation.random(rng(), 6, 9, **options)
+
+
 def pymoo(name: str) -> Problem:
     return oe.problems.from_pymoo(name)
 
@@ -38,6 +44,8 @@ SHIPPED: dict[str, Callable[[], Problem]] = {
     "tsp": lambda: oe.problems.TSP(coordinates=rng().random((11, 2))),
     "tsp asymmetric": lambda: oe.problems.TSP(grid(8)),
     "tsp tiny": lambda: oe.problems.TSP(grid(3)),
+    "minmax": minmax,
+    "minmax sparse": lambda: minmax(density=0.3, n_levels=3),
     "pymoo real": lambda: pymoo("rastrigin"),
     "pymoo several": lambda: pymoo("zdt1"),
     "pymoo constrained": lambda: pymoo("bnh"),

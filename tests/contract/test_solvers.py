@@ -2,17 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import numpy as np
 import pytest
 
 import optengine as oe
-from optengine import registry
+from optengine import Problem, registry
 from optengine.core.errors import MissingDependency
 from optengine.testing import Climber, check_solver
 
 
+def minmax_problems() -> dict[str, Problem]:
+    rng = np.random.default_rng(3)
+    problem = oe.problems.MinMaxViolation
+    dense, sparse = problem.random(rng, 6, 9), problem.random(rng, 12, 9, n_levels=3, density=0.3)
+    several = problem(dense.A, np.zeros((2, 6)), np.ones((2, 6)), [0.0, 0.5, 2.0], fixed={1: 0.5})
+    return {"dense": dense, "sparse": sparse} | {"several": several}
+
+
+SPECIAL: dict[
+    str, Callable[[], dict[str, Problem]]
+] = {  # solvers that read a structure, and problems that have it
+    "dmmv": minmax_problems,
+    "dmmv_reference": minmax_problems,
+    "minmax_exact": minmax_problems,
+}
+
+
 def check(name: str, quick: bool) -> None:
     try:
-        ran = check_solver(name, quick=quick)
+        ran = check_solver(name, SPECIAL[name]() if name in SPECIAL else None, quick=quick)
     except MissingDependency as error:
         pytest.skip(str(error))
     assert ran

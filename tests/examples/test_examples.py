@@ -13,6 +13,9 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 PROMISES = {
     "ask_tell.py": "yield",
     "kill_and_resume.py": "the same as the uninterrupted run: True",
+    "minmax_filter.py": "(optimal)",
+    "minmax_quantization.py": "drawn: minmax_quantization.png",
+    "minmax_tomography.py": "pixels that differ from the truth: 0.00%",
     "mpc_quadrotor.py": "flight drawn in",
     "mixed_constrained.py": "from the best vessel known",
     "two_objectives.py": "front drawn in",

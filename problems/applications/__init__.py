@@ -1,0 +1,1 @@
+"""Problems of practice, stated exactly: digital filters, tomography, quantized layers."""
