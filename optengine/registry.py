@@ -18,7 +18,23 @@ if TYPE_CHECKING:
 
 SOLVERS: dict[str, str] = {
     "cem": "optengine.solvers.cem:CEM",
+    "cmaes": "optengine.solvers.evolution:CMAES",
+    "cobyqa": "optengine.solvers.local:COBYQA",
+    "de": "optengine.solvers.evolution:DE",
+    "dual_annealing": "optengine.solvers.local:DualAnnealing",
+    "ga": "optengine.solvers.evolution:GA",
+    "hybrid": "optengine.solvers.evolution:Hybrid",
+    "lbfgsb": "optengine.solvers.local:LBFGSB",
+    "moead": "optengine.solvers.evolution:MOEAD",
+    "nelder_mead": "optengine.solvers.local:NelderMead",
+    "nsga2": "optengine.solvers.evolution:NSGA2",
+    "nsga3": "optengine.solvers.evolution:NSGA3",
+    "powell": "optengine.solvers.local:Powell",
     "random": "optengine.solvers.random_search:RandomSearch",
+    "rvea": "optengine.solvers.evolution:RVEA",
+    "sep_cmaes": "optengine.solvers.evolution:SepCMAES",
+    "slsqp": "optengine.solvers.local:SLSQP",
+    "smsemoa": "optengine.solvers.evolution:SMSEMOA",
     "sobol": "optengine.solvers.sobol:Sobol",
 }
 
