@@ -1,9 +1,9 @@
 """BBOB through ioh: our solvers for continuous simulators and their peers, in one run.
 
-    python benchmarks/bbob.py --quick                     # d = 5, 8 functions, instances 101-103: under ten minutes
-    python benchmarks/bbob.py --out bbob.jsonl            # 24 functions, d = 2 5 20 40: days; goes on where it stopped
-    python benchmarks/bbob.py --peers-only --quick --out benchmarks/peers/bbob.jsonl
-    python benchmarks/bbob.py --quick --seeds 5 --solvers hybrid cmaes --peers pycma dual_annealing
+    python benchmarks/bbob.py --quick                     # d = 2 and 5, 24 functions, instances 101 and 102
+    python benchmarks/bbob.py --out bbob.jsonl            # d = 2 5 20 40, instances 101-105: a day; resumes
+    python benchmarks/bbob.py --peers-only --quick --fresh --out benchmarks/peers/bbob.jsonl
+    python benchmarks/bbob.py --quick --solvers hybrid cmaes cem:family=full --peers pycma dual_annealing
 
 A run ends after --budget x d evaluations (1000) or at the last target; everybody restarts inside the budget, everything
 counts, finite differences too. 51 targets from 1e2 to 1e-8 above the optimum. Printed: the fraction of (function,
@@ -11,16 +11,20 @@ instance, seed, target) reached after 10 d, 25 d, ..., the area under that curve
 from d to the budget, and CPU microseconds an evaluation. Under the table: our solvers against the best peer of each
 column, with the 90 % bootstrap interval of the difference over (function, instance) pairs; "level" contains 0.
 
-The first start of all that take one is the middle of the box, later ones are uniform. All use their defaults.
-The functions of --quick (one of each group of BBOB, two of some) and its instances were fixed before any tuning, which
-used instances 41 to 60. Rows of peers may come from benchmarks/peers/bbob.jsonl, taken by this script; their CPU
-seconds are then those of that run. Needs `pip install 'optengine[bench]'`.
+A solver is a name, or a name with options, `cem:family=full,population=50`; `auto` stands for the solver that it names.
+The first start of all that take one is the middle of the box, later ones are uniform. All use their defaults. Tuning
+used instances 1 to 3. Slow peers (a millisecond an evaluation and more) run on the first instance only; the column
+`runs` says so, and they are left out of the comparison with the best peer. Rows of peers may come from
+benchmarks/peers/bbob.jsonl, taken by this script; their CPU seconds are then those of that run.
+Needs `pip install 'optengine[bench]'`.
 """
 
 from __future__ import annotations
 
 import argparse
+import ast
 import contextlib
+import functools
 import importlib.metadata
 import json
 import os
@@ -29,6 +33,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,11 +44,13 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 import numpy as np
 
 import optengine as oe
+from optengine import registry
 
 TARGETS = 10.0 ** np.linspace(2, -8, 51)
 MARKS = (10, 25, 50, 100, 200, 300, 1000)
-QUICK = {"dims": [5], "functions": [1, 6, 8, 10, 13, 15, 20, 21], "instances": [101, 102, 103]}
-FULL = {"dims": [2, 5, 20, 40], "functions": list(range(1, 25)), "instances": [101, 102, 103]}
+QUICK = {"dims": [2, 5], "instances": [101, 102]}
+FULL = {"dims": [2, 5, 20, 40], "instances": [101, 102, 103, 104, 105]}
+SLOW = ("pycma_lq",)
 PEERS = Path(__file__).parent / "peers" / "bbob.jsonl"
 RESAMPLES = 2000
 LOW, HIGH = -5.0, 5.0
@@ -83,11 +90,26 @@ Optimizer = Callable[[Counted, np.random.Generator], None]
 # -- ours ----------------------------------------------------------------------------------------------------------
 
 
-def ours(name: str) -> Optimizer:
+def read_options(spec: str) -> tuple[str, dict[str, Any]]:
+    """Split `name:option=value,...`; values are Python's, or text."""
+    name, _, rest = spec.partition(":")
+    options: dict[str, Any] = {}
+    for part in filter(None, rest.split(",")):
+        key, _, text = part.partition("=")
+        try:
+            options[key] = ast.literal_eval(text)
+        except (ValueError, SyntaxError):
+            options[key] = text
+    return name, options
+
+
+def ours(spec: str) -> Optimizer:
+    name, options = read_options(spec)
+
     def run(f: Counted, rng: np.random.Generator) -> None:
         problem = oe.Problem(f, [(LOW, HIGH)] * f.d, call="array")
         try:
-            oe.solve(problem, name, budget=f.budget, seed=int(rng.integers(2**31)))
+            oe.solve(problem, name, budget=f.budget, seed=int(rng.integers(2**31)), options=options)
         except oe.EvaluationFailed as error:
             if not isinstance(error.__cause__, OutOfBudget):
                 raise
@@ -201,7 +223,7 @@ def pymoo_cmaes(f: Counted, rng: np.random.Generator) -> None:
     _pymoo(f, rng, lambda x0: CMAES(x0=x0))
 
 
-OURS = ("hybrid", "cmaes", "cem", "auto")
+OURS = ("auto", "cmaes", "cem")
 THEIRS: dict[str, Optimizer] = {
     "random": random_search,
     "pycma": pycma,
@@ -215,6 +237,18 @@ THEIRS: dict[str, Optimizer] = {
 
 
 # -- running -------------------------------------------------------------------------------------------------------
+
+
+def optimizer_of(name: str) -> Optimizer:
+    own = name.removeprefix("optengine ")
+    return ours(own) if own != name else THEIRS[name]
+
+
+@functools.cache
+def warm_up(name: str) -> None:
+    """Imports and compilation are no part of a run."""
+    with contextlib.suppress(OutOfBudget):
+        optimizer_of(name)(Counted(1, 1, 2, 40), np.random.default_rng(0))
 
 
 @dataclass(frozen=True)
@@ -235,11 +269,11 @@ class Job:
     def run(self) -> dict[str, Any]:
         f = Counted(self.function, self.instance, self.d, self.budget)
         rng = np.random.default_rng([self.seed, self.function, self.instance, self.d])
-        own = self.name.removeprefix("optengine ")
-        optimizer = ours(own) if own != self.name else THEIRS[self.name]
+        warnings.filterwarnings("ignore")
+        warm_up(self.name)
         began = time.process_time()
         with contextlib.suppress(OutOfBudget):
-            optimizer(f, rng)
+            optimizer_of(self.name)(f, rng)
         cpu = time.process_time() - began
         return {**vars(self), "hits": f.hits, "evaluations": f.count, "cpu": round(cpu, 4)}
 
@@ -266,21 +300,28 @@ def header() -> dict[str, Any]:
     }
 
 
-def measure(jobs: Iterable[Job], known: dict[tuple[Any, ...], dict[str, Any]], out: Path | None) -> None:
+def measure(
+    jobs: Iterable[Job], known: dict[tuple[Any, ...], dict[str, Any]], out: Path | None, workers: int
+) -> None:
     """Run what is not known yet; every row is written as soon as it is there."""
     todo = [job for job in jobs if job.key not in known]
+    todo.sort(
+        key=lambda job: (job.instance, job.seed, job.function)
+    )  # a run that is cut off compares all the same
     if out is not None and todo:
         out.parent.mkdir(parents=True, exist_ok=True)
         with out.open("a") as file:
             file.write(json.dumps(header()) + "\n")
-    for i, job in enumerate(todo):
-        row = job.run()
-        known[job.key] = row
+    pool = ProcessPoolExecutor(workers) if workers > 1 else None
+    for i, row in enumerate((pool.map if pool else map)(Job.run, todo)):
+        known[key_of(row)] = row
         if out is not None:
             with out.open("a") as file:
                 file.write(json.dumps(row) + "\n")
         if sys.stderr.isatty():
-            print(f"\r{i + 1}/{len(todo)} {job.name:24}", end="", file=sys.stderr, flush=True)
+            print(f"\r{i + 1}/{len(todo)} {row['name']:24}", end="", file=sys.stderr, flush=True)
+    if pool:
+        pool.shutdown()
 
 
 # -- the report ----------------------------------------------------------------------------------------------------
@@ -305,15 +346,19 @@ def report(rows: list[dict[str, Any]], d: int, budget: int) -> None:
     marks = [m for m in MARKS if m * d <= budget]
     pairs = {(row["function"], row["instance"]) for row in rows}
     print(f"\nBBOB d = {d}, {len(pairs)} (function, instance) pairs, budget {budget // d} d")
-    print(f"{'':24}" + "".join(f"{f'{m} d':>8}" for m in marks) + f"{'area':>8}{'solved':>10}{'CPU us':>9}")
+    print(
+        f"{'':24}"
+        + "".join(f"{f'{m} d':>8}" for m in marks)
+        + f"{'area':>8}{'solved':>8}{'runs':>6}{'CPU us':>8}"
+    )
     groups: dict[str, dict[tuple[int, int], np.ndarray]] = {}
     for name in names:
         mine = [row for row in rows if row["name"] == name]
         hits = table(mine)
-        solved = f"{int(np.isfinite(hits[:, -1]).sum())}/{len(mine)}"
+        solved = int(np.isfinite(hits[:, -1]).sum())
         cost = sum(row["cpu"] for row in mine) / sum(row["evaluations"] for row in mine) * 1e6
         cells = "".join(f"{np.mean(hits <= m * d):8.3f}" for m in marks)
-        print(f"{name:24}{cells}{area(hits, d, budget):8.3f}{solved:>10}{cost:9.0f}")
+        print(f"{name:24}{cells}{area(hits, d, budget):8.3f}{solved:8}{len(mine):6}{cost:8.0f}")
         groups[name] = {
             pair: np.array([[np.mean(table([row]) <= m * d) for m in marks]
                             for row in mine if (row["function"], row["instance"]) == pair]).mean(axis=0)
@@ -324,13 +369,15 @@ def report(rows: list[dict[str, Any]], d: int, budget: int) -> None:
 
 def compare(groups: dict[str, dict[tuple[int, int], np.ndarray]], marks: list[int]) -> None:
     """Our solvers against the best peer of each column."""
-    peers = {name: cells for name, cells in groups.items() if not name.startswith("optengine")}
+    theirs = {name: cells for name, cells in groups.items() if not name.startswith("optengine")}
+    most = max((len(cells) for cells in theirs.values()), default=0)
+    peers = {name: cells for name, cells in theirs.items() if len(cells) == most}
     if not peers:
         return
     rng = np.random.default_rng(0)
     print("against the best peer of each column: difference [90 % interval]")
     for name, mine in groups.items():
-        if name in peers:
+        if name in theirs:
             continue
         for j, mark in enumerate(marks):
             best = max(peers, key=lambda p: np.mean([cell[j] for cell in peers[p].values()]))
@@ -346,9 +393,10 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--quick", action="store_true", help="d = 5, 8 functions, 3 instances, 1 seed")
+    parser.add_argument("--quick", action="store_true", help="d = 2 and 5, instances 101 and 102")
+    parser.add_argument("--workers", type=int, default=1, help="processes")
     parser.add_argument("--dims", type=int, nargs="+")
-    parser.add_argument("--functions", type=int, nargs="+")
+    parser.add_argument("--functions", type=int, nargs="+", default=list(range(1, 25)))
     parser.add_argument("--instances", type=int, nargs="+")
     parser.add_argument("--seeds", type=int, default=1, help="how many, from 0")
     parser.add_argument("--budget", type=int, default=1000, help="evaluations per dimension")
@@ -360,13 +408,21 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def resolved(solvers: list[str]) -> list[str]:
+    """Put the solver that `auto` names in its place, and leave repetitions out."""
+    problem = oe.Problem(np.sum, [(LOW, HIGH)] * 5, call="array")
+    chosen, why = registry.choose(problem, 1000 * 5, 1)
+    print(f"auto names {chosen} ({why})")
+    return list(dict.fromkeys(chosen if name == "auto" else name for name in solvers))
+
+
 def main() -> None:
     chosen = arguments()
     warnings.filterwarnings("ignore")
     plan = QUICK if chosen.quick else FULL
     dims = chosen.dims or plan["dims"]
-    functions, instances = chosen.functions or plan["functions"], chosen.instances or plan["instances"]
-    names = [] if chosen.peers_only else [f"optengine {name}" for name in chosen.solvers]
+    functions, instances = chosen.functions, chosen.instances or plan["instances"]
+    names = [] if chosen.peers_only else [f"optengine {name}" for name in resolved(chosen.solvers)]
     names += chosen.peers
     known = {} if chosen.fresh else load(PEERS)
     if chosen.out is not None:
@@ -377,10 +433,10 @@ def main() -> None:
             Job(name, d, function, instance, seed, budget)
             for name in names
             for function in functions
-            for instance in instances
+            for instance in (instances[:1] if name in SLOW else instances)
             for seed in range(chosen.seeds)
         ]
-        measure(jobs, known, chosen.out)
+        measure(jobs, known, chosen.out, chosen.workers)
         report([known[job.key] for job in jobs], d, budget)
 
 

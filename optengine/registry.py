@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import importlib.util
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +40,8 @@ SOLVERS: dict[str, str] = {
 }
 
 ENTRY_POINTS = "optengine.solvers"
+
+FEWEST_FOR_FRONTS = 200  # evaluations: two generations of the default population
 
 
 def names() -> list[str]:
@@ -115,22 +118,34 @@ def check_suitable(solver: Any, problem: Problem) -> None:
 def choose(problem: Problem, budget: int | None, workers: int) -> tuple[str, str]:
     """Return the solver that `auto` takes and the rule that chose it.
 
-    The first rule that fits wins (d free columns, w workers); where points spread evenly are wanted, they come from
-    `sobol`, or under known constraints from `random`, which draws inside them.
+    The first rule that fits wins (d free columns, w workers, k objectives); where points spread evenly are wanted, they
+    come from `sobol`, or under known constraints from `random`, which draws inside them.
 
-    1. several objectives: points spread evenly; the front is what they leave.
+    1. several objectives: `nsga2`, beyond three of them `nsga3`; points spread evenly where the budget is below two of
+       their generations, or pymoo is not installed.
     2. budget < 4 d, or w > budget / 5: nothing can be learnt in so few steps; points spread evenly.
-    3. otherwise `cem`, which treats every kind of variable.
+    3. real numbers only: `hybrid`, the best of ours on BBOB (benchmarks/bbob.py).
+    4. otherwise `cem`, which treats every kind of variable.
     """
-    d = int((problem.space.lower < problem.space.upper).sum())
-    even = "random" if problem.space.constrained else "sobol"
-    if problem.n_objectives > 1:
-        return even, f"rule 1: {problem.n_objectives} objectives"
+    from optengine.core.space import REAL
+
+    space = problem.space
+    free = space.lower < space.upper
+    d, k = int(free.sum()), problem.n_objectives
+    even = "random" if space.constrained else "sobol"
+    if k > 1:
+        if importlib.util.find_spec("pymoo") is None:
+            return even, f"rule 1: {k} objectives, and pymoo is not installed: pip install 'optengine[moo]'"
+        if budget is not None and budget < FEWEST_FOR_FRONTS:
+            return even, f"rule 1: {k} objectives, budget {budget} < {FEWEST_FOR_FRONTS}"
+        return ("nsga2" if k <= 3 else "nsga3"), f"rule 1: {k} objectives"
     if budget is not None and budget < 4 * d:
         return even, f"rule 2: budget {budget} < 4 x {d} columns"
     if budget is not None and workers > budget / 5:
         return even, f"rule 2: {workers} workers share budget {budget}"
-    return "cem", f"rule 3: every kind of variable, {d} free columns"
+    if d and (space.kind[free] == REAL).all():
+        return "hybrid", f"rule 3: real numbers, {d} free columns"
+    return "cem", f"rule 4: every kind of variable, {d} free columns"
 
 
 def _plugins() -> dict[str, Any]:

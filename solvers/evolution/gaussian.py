@@ -90,14 +90,19 @@ def unfold(U: Floats) -> Floats:
 class Gaussian:
     """N(mean, sigma^2 C) with the update rule of CMA-ES.
 
+    Args:
+        redraws: how often points that the fold would mirror are drawn again.
+
     Attributes:
         mean: (d,). sigma: step size, in edges of the cube. axes: (d, d), None for the identity; lengths: (d,): C = axes
         diag(lengths^2) axes'.
     """
 
-    def __init__(self, mean: Floats, sigma: float, population: int, *, diagonal: bool = False) -> None:
+    def __init__(
+        self, mean: Floats, sigma: float, population: int, *, diagonal: bool = False, redraws: int = 0
+    ) -> None:
         self.mean, self.sigma, self.population = np.array(mean), float(sigma), population
-        self.d, self._diagonal = len(mean), diagonal
+        self.d, self._diagonal, self._redraws = len(mean), diagonal, redraws
         d = self.d
         self.axes: Floats | None = None
         self.lengths = np.ones(d)
@@ -112,6 +117,16 @@ class Gaussian:
 
     def sample(self, n: int, rng: Generator) -> Floats:
         """Draw n points (n, d); `fold` brings them into the cube."""
+        V = self._draw(n, rng)
+        for _ in range(self._redraws):
+            outside = ((V < -EDGE) | (V > 1.0 + EDGE)).any(axis=1)
+            n_outside = int(outside.sum())
+            if not n_outside:
+                break
+            V[outside] = self._draw(n_outside, rng)
+        return V
+
+    def _draw(self, n: int, rng: Generator) -> Floats:
         Y = rng.standard_normal((n, self.d)) * self.lengths
         if self.axes is not None:
             Y = Y @ self.axes.T

@@ -32,14 +32,15 @@ class Brood:
     """Individuals made together: which are asked, which are known.
 
     Attributes:
-        population: pymoo's individuals. genes: (n, width). F, G: their values, NaN where unknown.
+        population: pymoo's individuals. genes: (n, width). F, G: their values, NaN where unknown. places: MOEA/D's
+            directions, one a row, None for other algorithms.
     """
 
     def __init__(
-        self, population: Any, genes: Floats, n_objectives: int, n_constraints: int, extra: Any
+        self, population: Any, genes: Floats, n_objectives: int, n_constraints: int, places: Any
     ) -> None:
         n = len(genes)
-        self.population, self.genes, self.extra = population, genes, extra
+        self.population, self.genes, self.places = population, genes, places
         self.F, self.G = np.full((n, n_objectives), np.nan), np.full((n, n_constraints), np.nan)
         self.known, self.failed = np.zeros(n, dtype=bool), np.zeros(n, dtype=bool)
         self.next = 0  # first row that is not asked
@@ -182,8 +183,13 @@ class GeneticRun:
             self._algorithm.termination.force_termination = False
             population = self._sample(None, self._population)
         genes = np.array(population.get("X"), dtype=np.float64)
-        extra = getattr(self._algorithm, "indices", None)  # MOEA/D: whose neighbourhoods they are of
-        brood = Brood(population, genes, self._n_objectives, self._n_constraints, extra)
+        places = None
+        if hasattr(
+            self._algorithm, "indices"
+        ):  # MOEA/D: whose neighbourhoods they are of; random points are of all
+            made = None if first else self._algorithm.indices
+            places = np.arange(len(genes)) if made is None or len(made) != len(genes) else made
+        brood = Brood(population, genes, self._n_objectives, self._n_constraints, places)
         if first:
             for place, row in enumerate(genes):
                 source = self._first.get(row.tobytes())
@@ -223,8 +229,8 @@ class GeneticRun:
             else:
                 population = population[good]
             F, G = F[good], G[good]
-        if brood.extra is not None:
-            self._algorithm.indices = brood.extra[good] if self._algorithm.is_initialized else None
+        if brood.places is not None:
+            self._algorithm.indices = brood.places[good]
         values = {"F": F, "G": G} if self._n_constraints else {"F": F}
         Evaluator().eval(StaticProblem(self._pymoo, **values), population)
         self._algorithm.tell(infills=population)

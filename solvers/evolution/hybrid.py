@@ -33,7 +33,9 @@ from optengine.solvers.evolution.cmaes import (
 if TYPE_CHECKING:
     from optengine.core.problem import Problem
 
-LARGEST_MODELLED = 200  # columns beyond which no surrogate is fitted and the covariance stays diagonal
+LARGEST_MODELLED = (
+    200  # columns beyond which no matrix is kept: L-BFGS-B, no surrogate, a diagonal covariance
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,8 +89,11 @@ class HybridRun:
     def __init__(self, options: Hybrid, problem: Problem, rng: Generator) -> None:
         streams = rng.spawn(2)
         self._local: Any = None
+        self._method = ""
         if options.starts and not problem.noisy:
-            self._local = registry.make("slsqp", {"starts": options.starts}).start(problem, streams[0])
+            wide = free_columns(problem) > LARGEST_MODELLED and not problem.n_constraints
+            self._method = "lbfgsb" if wide else "slsqp"
+            self._local = registry.make(self._method, {"starts": options.starts}).start(problem, streams[0])
         self._first = self._local
         self._global = _strategy(options, problem).start(problem, streams[1])
         self._owners = Pending()
@@ -96,7 +101,7 @@ class HybridRun:
     @property
     def details(self) -> dict[str, Any]:
         """What each of the two did."""
-        first = {} if self._first is None else {"slsqp": self._first.details}
+        first = {} if self._first is None else {self._method: self._first.details}
         return {**first, "cmaes": self._global.details}
 
     def ask(self, n: int | None = None) -> Batch:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg.lapack import dposv
 
-from optengine.solvers.evolution.gaussian import Gaussian
+from optengine.solvers.evolution.gaussian import Gaussian, fold
 
 Floats = NDArray[np.float64]
 
@@ -98,7 +98,7 @@ class Quadratic:
 
     def _frame(self, gaussian: Gaussian) -> None:
         """Note the coordinates of the fit: the distribution moves on before the next one."""
-        self._origin, self._axes = gaussian.mean.copy(), gaussian.axes
+        self._origin, self._axes = fold(gaussian.mean), gaussian.axes
         self._scale = gaussian.sigma * gaussian.lengths
 
     def _coordinates(self, X: Floats) -> Floats:

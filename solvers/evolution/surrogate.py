@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from optengine.core.evaluation import Evaluation
 from optengine.core.space import Batch
 from optengine.solvers.evolution.cmaes import GaussianPart, free_columns
-from optengine.solvers.evolution.gaussian import EDGE, Gaussian, fold, unfold
+from optengine.solvers.evolution.gaussian import Gaussian, fold, unfold
 from optengine.solvers.evolution.quadratic import TRUNCATION, Quadratic, kendall
 from optengine.solvers.evolution.strategy import StrategyRun, default_population
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 AGREEMENT = 0.85  # Kendall's tau from which the model is believed
+REDRAWS = 20  # of points beyond the bounds: mirrored ones tell a quadratic model little
 FEWEST_COMPARED = 15  # newest data over which tau is taken, at least
 
 
@@ -37,12 +38,12 @@ class Generation:
     """Points of one generation: which are asked, which are known.
 
     Attributes:
-        V: (n, d), not folded yet. values: (n,) NaN where unknown. target: how many must be known before the model is
-            judged.
+        V: (n, d) the distribution's points. U: (n, d) the cube's, which the model sees. values: (n,) NaN where unknown.
+        target: how many must be known before the model is judged.
     """
 
     def __init__(self, V: Floats, target: int) -> None:
-        self.V, self.values = V, np.full(len(V), np.nan)
+        self.V, self.U, self.values = V, fold(V), np.full(len(V), np.nan)
         self.lost = np.zeros(len(V), dtype=bool)  # failed
         self.asked = np.zeros(len(V), dtype=bool)
         self.target = target
@@ -54,7 +55,7 @@ class Generation:
     def grow(self, V: Floats) -> None:
         """Add points, as yet neither asked nor known."""
         n = len(V)
-        self.V = np.concatenate([self.V, V])
+        self.V, self.U = np.concatenate([self.V, V]), np.concatenate([self.U, fold(V)])
         self.values = np.concatenate([self.values, np.full(n, np.nan)])
         self.lost = np.concatenate([self.lost, np.zeros(n, dtype=bool)])
         self.asked = np.concatenate([self.asked, np.zeros(n, dtype=bool)])
@@ -78,7 +79,8 @@ class SurrogateRun(StrategyRun):
     def _new(self, mean: Floats, step: float, population: int) -> GaussianPart:
         self._generation, self._minimum = None, None
         self._model = Quadratic(self._cube.d, population)
-        return GaussianPart(Gaussian(unfold(mean), self._sigma * step, population), self._rng)
+        gaussian = Gaussian(unfold(mean), self._sigma * step, population, redraws=REDRAWS)
+        return GaussianPart(gaussian, self._rng)
 
     # -- ask ---------------------------------------------------------------------------------------------------
 
@@ -95,10 +97,10 @@ class SurrogateRun(StrategyRun):
             free = np.flatnonzero(~generation.asked)
         if len(self._model) > 1 and len(free) > n:
             self._model.fit(gaussian)
-            free = free[np.argsort(self._model.predict(generation.V[free]), kind="stable")]
+            free = free[np.argsort(self._model.predict(generation.U[free]), kind="stable")]
         chosen = free[:n]
         generation.asked[chosen] = True
-        X = self._cube.to_space(fold(generation.V[chosen]))
+        X = self._cube.to_space(generation.U[chosen])
         self._pending.add(X, [(generation, int(i)) for i in chosen])
         return X
 
@@ -128,14 +130,14 @@ class SurrogateRun(StrategyRun):
                 generation, place = note
                 generation.values[place], generation.lost[place] = values[i], lost
                 self._spent += 1
-                fresh += [] if lost else [(generation.V[place], float(values[i]))]
+                fresh += [] if lost else [(generation.U[place], float(values[i]))]
             elif note is None and not lost:
                 if self._current is None and self._era == 0:
                     self._meet(X[i], float(values[i]))
                 else:
-                    fresh.append((unfold(self._cube.from_space(X[i : i + 1])[0]), float(values[i])))
+                    fresh.append((self._cube.from_space(X[i : i + 1])[0], float(values[i])))
         if fresh and self._current is not None:
-            self._model.add(np.array([v for v, _ in fresh][::-1]), np.array([f for _, f in fresh][::-1]))
+            self._model.add(np.array([u for u, _ in fresh][::-1]), np.array([f for _, f in fresh][::-1]))
         if self._generation is not None and self._current is not None:
             self._judge(self._generation)
 
@@ -177,7 +179,7 @@ class SurrogateRun(StrategyRun):
         if len(self._model) > self._cube.d:
             self._model.fit(gaussian)
             minimum = self._model.minimum(self._radius)
-            self._minimum = None if minimum is None else np.clip(minimum, -EDGE, 1.0 + EDGE)
+            self._minimum = None if minimum is None else unfold(np.clip(minimum, 0.0, 1.0))
 
     def _ranked(self, generation: Generation, known: NDArray[np.bool_], gaussian: Gaussian) -> Floats:
         """The model's values, shifted so that the best equals the best known; failed points last."""
@@ -187,7 +189,7 @@ class SurrogateRun(StrategyRun):
             values = generation.values.copy()
         else:
             self._model.fit(gaussian)
-            predicted = self._model.predict(generation.V)
+            predicted = self._model.predict(generation.U)
             values = predicted - predicted.min() + float(generation.values[known].min())
         values[generation.lost] = np.nanmax(values) + 1.0
         return values

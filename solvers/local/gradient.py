@@ -101,7 +101,7 @@ class SLSQP:
     scaled by the first gradient, so that the run does not depend on the objective's unit.
 
     Attributes:
-        starts, step, central, stall: as for `LBFGSB`.
+        starts, step, central, stall: as for `LBFGSB`; under observed constraints no start is left for stalling.
         tolerance: of the scaled objective, at which a start has converged.
 
     Raises:
@@ -154,9 +154,12 @@ class _SLSQP:
                     "jac": lambda u: -objective.jacobian(u),
                 }
             )
+        stall = None
+        if o.stall is not None and not self._n_constraints:  # on the way to feasible points values may rise
+            stall = Stall(objective, WINDOW, o.stall)
         done = minimize(
             objective.value, start, jac=objective.gradient, method="SLSQP", bounds=[(0.0, 1.0)] * len(start),
-            constraints=constraints, callback=None if o.stall is None else Stall(objective, WINDOW, o.stall),
+            constraints=constraints, callback=stall,
             options={"maxiter": ITERATIONS, "ftol": o.tolerance},
         )  # fmt: skip
         return str(done.message).lower()

@@ -1,0 +1,57 @@
+"""`auto`: which rule names which solver."""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import Any
+
+import numpy as np
+import pytest
+
+from optengine import registry
+from optengine.core.space import Binary, Integer, Permutation, Real, Row, Space
+
+BOX = [(-5.0, 5.0)] * 5
+
+
+def zero(X: np.ndarray) -> np.ndarray:
+    return np.zeros(len(X))
+
+
+@pytest.mark.parametrize(
+    ("space", "objectives", "budget", "workers", "solver", "rule"),
+    [
+        (BOX, 1, 1000, 1, "hybrid", "rule 3"),
+        (BOX, 1, None, 1, "hybrid", "rule 3"),
+        (Space(Real(0, 1, shape=500)), 1, 10**5, 1, "hybrid", "rule 3"),
+        (BOX, 1, 19, 1, "sobol", "rule 2"),
+        (BOX, 1, 100, 21, "sobol", "rule 2"),
+        (Space(BOX, rows=[Row([1, 1, 1, 1, 1], upper=2)]), 1, 19, 1, "random", "rule 2"),
+        (Space(x=Real(0, 1), n=Integer(0, 9)), 1, 1000, 1, "cem", "rule 4"),
+        (Space(x=Real(0, 1), n=Integer(3, 3)), 1, 1000, 1, "hybrid", "rule 3"),
+        (Space(Binary(shape=9)), 1, 1000, 1, "cem", "rule 4"),
+        (Space(Permutation(9)), 1, 1000, 1, "cem", "rule 4"),
+        (BOX, 2, 1000, 1, "nsga2", "rule 1"),
+        (Space(Permutation(9)), 3, None, 1, "nsga2", "rule 1"),
+        (BOX, 4, 1000, 1, "nsga3", "rule 1"),
+        (BOX, 2, 199, 1, "sobol", "rule 1"),
+    ],
+)
+def test_rules(
+    encoded: Any, space: Any, objectives: int, budget: int | None, workers: int, solver: str, rule: str
+) -> None:
+    if objectives > 1:
+        pytest.importorskip("pymoo")
+    names = [f"f{i}" for i in range(objectives)]
+    problem = encoded(zero, space, objectives=names)
+    chosen, reason = registry.choose(problem, budget, workers)
+    assert chosen == solver
+    assert reason.startswith(rule)
+    assert registry.load(chosen)().refuses(problem) is None
+
+
+def test_without_pymoo_fronts_are_sampled(encoded: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    chosen, reason = registry.choose(encoded(zero, BOX, objectives=["a", "b"]), 1000, 1)
+    assert chosen == "sobol"
+    assert "optengine[moo]" in reason
