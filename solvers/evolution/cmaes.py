@@ -154,8 +154,8 @@ class GaussianPart:
         longest = math.sqrt(d) + 2.0 * d / (d + 2.0)
         return v if length <= longest else self.gaussian.colour(z[np.newaxis] * (longest / length))[0]
 
-    def stopped(self) -> str | None:
-        return self.gaussian.stopped()
+    def stopped(self, floor: float) -> str | None:
+        return self.gaussian.stopped(floor)
 
 
 class CMAESRun(StrategyRun):

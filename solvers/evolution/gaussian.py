@@ -22,6 +22,7 @@ TOL_X = 1e-12  # of the first step size: smaller steps end a run
 TOL_FUN = (
     1e-12  # range of values over the recent generations that ends a run, at most; less where values are small
 )
+FLAT, HOPELESS = 10, 10.0  # generations whose range of values, that many times, must reach the best known
 TOL_UP = 1e4  # growth of the step size that ends a run
 TOL_CONDITION = 1e7  # ratio of the longest to the shortest axis that ends a run (1e14 in the covariance)
 LARGEST_STEP = 1.0  # of log sigma in one generation
@@ -199,9 +200,16 @@ class Gaussian:
 
     # -- the end -----------------------------------------------------------------------------------------------
 
-    def stopped(self) -> str | None:
-        """Return why the run leads nowhere any more, or None: the criteria of the tutorial, section B.3."""
+    def stopped(self, floor: float = -math.inf) -> str | None:
+        """Return why the run leads nowhere any more, or None: the criteria of the tutorial, section B.3.
+
+        Besides, a run ends once its values range over far less than what parts them from `floor`, the best known.
+        """
         d, n = self.d, max(1, self.population)
+        if len(self._best) > FLAT and math.isfinite(floor):
+            best = min(self._best[-FLAT:])
+            if (max(self._worst[-FLAT:]) - best) * HOPELESS < best - floor:
+                return "the best known is out of reach"
         recent = 10 + math.ceil(30 * d / n)
         if len(self._best) > recent:
             spread = max(self._worst[-recent:]) - min(self._best[-recent:])

@@ -121,7 +121,9 @@ class HybridRun:
         local = np.array([owner is not False for owner in owners], dtype=bool)
         foreign = np.array([owner is None for owner in owners], dtype=bool)
         if self._local is not None and local.any():
-            self._local.tell(X[local], evaluation.take(local))
+            told = evaluation.take(local)
+            self._local.tell(X[local], told)
+            self._global.floor = min(self._global.floor, float(told.F[~told.failed, 0].min(initial=np.inf)))
             if self._local.finished:
                 self._local = None
         rest = ~local | foreign

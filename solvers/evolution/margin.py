@@ -102,7 +102,7 @@ class _Part:
         """Its raw samples cannot be made up from outside."""
         return
 
-    def stopped(self) -> str | None:
+    def stopped(self, floor: float) -> str | None:
         if self._broken or not self._sound():
             return "the arithmetic broke down"
         if self._stale >= self._patience:

@@ -38,8 +38,8 @@ class Distribution(Protocol):
         """Return the note of a point (d,) that was not drawn here, None if it cannot be used."""
         ...
 
-    def stopped(self) -> str | None:
-        """Return why the run leads nowhere any more, or None."""
+    def stopped(self, floor: float) -> str | None:
+        """Return why the run leads nowhere any more, or None; `floor` is the best value known."""
         ...
 
 
@@ -66,6 +66,8 @@ class StrategyRun:
         self._start: tuple[float, Floats] | None = None  # best value and point known before the first draw
         self._visitor: tuple[float, Floats] | None = None
         self._finished = False
+        self._plain = True
+        self.floor = math.inf  # best value known, also to others
         self._ends: dict[str, int] = {}
 
     @property
@@ -111,6 +113,10 @@ class StrategyRun:
     def tell(self, X: Batch, evaluation: Evaluation) -> None:
         """Learn the values of X (n, width); closes as many generations as have come together."""
         values = merits(evaluation)
+        self._plain = not evaluation.G.shape[
+            1
+        ]  # under constraints merits of different batches do not compare
+        self.floor = min(self.floor, float(values[~evaluation.failed].min(initial=math.inf)))
         for i, note in enumerate(self._pending.take(X)):
             if note is None:
                 if not evaluation.failed[i]:
@@ -143,7 +149,7 @@ class StrategyRun:
                 notes[worst], values[worst] = note, self._visitor[0]
         self._visitor = None
         distribution.learn(notes, values)
-        why = distribution.stopped()
+        why = distribution.stopped(self.floor if self._plain else -math.inf)
         if why is None and self._spent >= self._regimes.allowance:
             why = "a small run had its share"
         if why is None:

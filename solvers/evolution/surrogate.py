@@ -131,7 +131,9 @@ class SurrogateRun(StrategyRun):
                 generation.values[place], generation.lost[place] = values[i], lost
                 self._spent += 1
                 fresh += [] if lost else [(generation.U[place], float(values[i]))]
-            elif note is None and not lost:
+            if not lost:
+                self.floor = min(self.floor, float(values[i]))
+            if note is None and not lost:
                 if self._current is None and self._era == 0:
                     self._meet(X[i], float(values[i]))
                 else:
@@ -169,7 +171,7 @@ class SurrogateRun(StrategyRun):
                 values = self._ranked(generation, known, gaussian)
             order = np.argsort(values, kind="stable")
             gaussian.update(generation.V[order], values[order])
-        why = gaussian.stopped()
+        why = gaussian.stopped(self.floor)
         if why is None and self._spent >= self._regimes.allowance:
             why = "a small run had its share"
         if why is not None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from typing import Any
 
 import numpy as np
 import pytest
 
 from optengine import registry
+from optengine.core.errors import MissingDependency
 from optengine.core.problem import Problem
 from optengine.core.space import Binary, Categorical, Integer, Permutation, Real, Row, Space
 
@@ -66,3 +68,24 @@ def test_without_optional_packages_others_are_named(encoded: Any, monkeypatch: p
 
 def test_objectives_that_are_called_point_by_point_get_the_hybrid_without_a_budget() -> None:
     assert registry.choose(Problem(lambda x: 0.0, BOX), None, 1)[0] == "hybrid"
+
+
+@pytest.mark.parametrize(
+    ("solver", "module", "extra"), [("nsga2", "pymoo", "moo"), ("cmaes", "cmaes", "evolution")]
+)
+def test_a_missing_package_names_its_extra(
+    encoded: Any, monkeypatch: pytest.MonkeyPatch, solver: str, module: str, extra: str
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    objectives = ["a", "b"] if solver == "nsga2" else None
+    problem = encoded(zero, Space(n=Integer(0, 9), x=Real(0, 1)), objectives=objectives)
+    with pytest.raises(MissingDependency, match=rf"optengine\[{extra}\]"):
+        registry.make(solver).start(problem, np.random.default_rng(0))
+
+
+def test_reals_need_no_optional_package(encoded: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("cmaes", "cma", "pymoo"):
+        monkeypatch.setitem(sys.modules, module, None)
+    for solver in ("hybrid", "cmaes", "sep_cmaes", "de"):
+        run = registry.make(solver).start(encoded(zero, BOX), np.random.default_rng(0))
+        assert run.ask(3).shape == (3, 5)
