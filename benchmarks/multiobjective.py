@@ -194,7 +194,7 @@ def main() -> None:
     )
     parser.add_argument("--quick", action="store_true", help="3 seeds")
     parser.add_argument("--seeds", type=int)
-    parser.add_argument("--budget", type=int, default=10_000, help="evaluations of a run")
+    parser.add_argument("--budget", type=int, default=25_000, help="evaluations of a run")
     parser.add_argument("--solvers", nargs="+", default=["nsga2"])
     parser.add_argument("--only", choices=["free", "constrained"])
     chosen = parser.parse_args()

@@ -6,7 +6,8 @@ levels get CMA-ES with margin (Hamano et al., GECCO 2022, arXiv:2205.13482), tho
 margin (Hamano et al., arXiv:2504.07884), both through the package `cmaes`; reals alone need no package.
 
 What differs from the tutorial: the box is kept by folding an unbounded search into it, never by clipping; a generation
-may have more rows than the population when more were asked together; restarts are fresh, at a uniform random mean.
+may have more rows than the population when more were asked together; restarts are fresh, at a uniform random mean; a
+run ends as soon as its values differ too little for it to reach the best known.
 """
 
 from __future__ import annotations
