@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import importlib.util
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -18,10 +19,26 @@ if TYPE_CHECKING:
 
 SOLVERS: dict[str, str] = {
     "cem": "optengine.solvers.cem:CEM",
+    "cmaes": "optengine.solvers.evolution:CMAES",
+    "cobyqa": "optengine.solvers.local:COBYQA",
+    "de": "optengine.solvers.evolution:DE",
     "dmmv": "optengine.solvers.minmax:DMMV",
     "dmmv_reference": "optengine.solvers.minmax:DMMVReference",
+    "dual_annealing": "optengine.solvers.local:DualAnnealing",
+    "ga": "optengine.solvers.evolution:GA",
+    "hybrid": "optengine.solvers.evolution:Hybrid",
+    "lbfgsb": "optengine.solvers.local:LBFGSB",
     "minmax_exact": "optengine.solvers.minmax:MinMaxExact",
+    "moead": "optengine.solvers.evolution:MOEAD",
+    "nelder_mead": "optengine.solvers.local:NelderMead",
+    "nsga2": "optengine.solvers.evolution:NSGA2",
+    "nsga3": "optengine.solvers.evolution:NSGA3",
+    "powell": "optengine.solvers.local:Powell",
     "random": "optengine.solvers.random_search:RandomSearch",
+    "rvea": "optengine.solvers.evolution:RVEA",
+    "sep_cmaes": "optengine.solvers.evolution:SepCMAES",
+    "slsqp": "optengine.solvers.local:SLSQP",
+    "smsemoa": "optengine.solvers.evolution:SMSEMOA",
     "sobol": "optengine.solvers.sobol:Sobol",
 }
 
@@ -31,6 +48,9 @@ ENTRY_POINTS = "optengine.solvers"
 STRUCTURED: dict[str, tuple[str, str]] = {
     "optengine.problems.minmax:MinMaxViolation": ("dmmv", "a min-max violation"),
 }
+FEWEST_FOR_FRONTS = 200  # evaluations: two generations of the default population
+MANY = 2000  # evaluations a column from which a vectorised objective is taken for a cheap one
+MOST_MIXED = 200  # columns: a generation costs O(columns^2), and O(columns^3) now and then
 
 
 def names() -> list[str]:
@@ -107,28 +127,53 @@ def check_suitable(solver: Any, problem: Problem) -> None:
 def choose(problem: Problem, budget: int | None, workers: int) -> tuple[str, str]:
     """Return the solver that `auto` takes and the rule that chose it.
 
-    The first rule that fits wins (d free columns, w workers); where points spread evenly are wanted, they come from
-    `sobol`, or under known constraints from `random`, which draws inside them.
+    The first rule that fits wins (d free columns, w workers, k objectives); where points spread evenly are wanted, they
+    come from `sobol`, or under known constraints from `random`, which draws inside them.
 
     0. a structured problem (`STRUCTURED`): the solver that reads its structure.
-    1. several objectives: points spread evenly; the front is what they leave.
+    1. several objectives: `nsga2`, beyond three of them `nsga3`; points spread evenly where the budget is below two of
+       their generations, or pymoo is not installed.
     2. budget < 4 d, or w > budget / 5: nothing can be learnt in so few steps; points spread evenly.
-    3. otherwise `cem`, which treats every kind of variable.
+    3. real numbers only: `hybrid`, the best of ours on BBOB (benchmarks/bbob.py); `cmaes`, which takes a tenth of its
+       time, for vectorised objectives with a budget above 2000 d or none.
+    4. numbers with levels, categories or bits, up to 200 columns, and the package cmaes is installed: `cmaes`.
+    5. otherwise `cem`, which treats every kind of variable.
     """
     for kind in type(problem).__mro__:
         place = f"{kind.__module__}:{kind.__qualname__}"
         if place in STRUCTURED:
             solver, why = STRUCTURED[place]
             return solver, f"rule 0: {why}"
-    d = int((problem.space.lower < problem.space.upper).sum())
-    even = "random" if problem.space.constrained else "sobol"
-    if problem.n_objectives > 1:
-        return even, f"rule 1: {problem.n_objectives} objectives"
+    space = problem.space
+    d, k = int((space.lower < space.upper).sum()), problem.n_objectives
+    even = "random" if space.constrained else "sobol"
+    if k > 1:
+        if importlib.util.find_spec("pymoo") is None:
+            return even, f"rule 1: {k} objectives, and pymoo is not installed: pip install 'optengine[moo]'"
+        if budget is not None and budget < FEWEST_FOR_FRONTS:
+            return even, f"rule 1: {k} objectives, budget {budget} < {FEWEST_FOR_FRONTS}"
+        return ("nsga2" if k <= 3 else "nsga3"), f"rule 1: {k} objectives"
     if budget is not None and budget < 4 * d:
         return even, f"rule 2: budget {budget} < 4 x {d} columns"
     if budget is not None and workers > budget / 5:
         return even, f"rule 2: {workers} workers share budget {budget}"
-    return "cem", f"rule 3: every kind of variable, {d} free columns"
+    return _for_one_objective(problem, budget, d)
+
+
+def _for_one_objective(problem: Problem, budget: int | None, d: int) -> tuple[str, str]:
+    """Rules 3 to 5 of `choose`."""
+    from optengine.core.space import INTEGER, ORDINAL, PERMUTATION, REAL, SUBSET
+
+    space = problem.space
+    kinds = {int(kind) for kind in space.kind[space.lower < space.upper]}
+    if kinds == {REAL}:
+        if problem.vectorized and (budget is None or budget > MANY * d):
+            return "cmaes", f"rule 3: real numbers, {d} free columns, vectorised, many evaluations"
+        return "hybrid", f"rule 3: real numbers, {d} free columns"
+    mixed = kinds & {REAL, INTEGER, ORDINAL} and not kinds & {PERMUTATION, SUBSET}
+    if mixed and d <= MOST_MIXED and importlib.util.find_spec("cmaes") is not None:
+        return "cmaes", f"rule 4: numbers and levels or categories, {d} free columns"
+    return "cem", f"rule 5: every kind of variable, {d} free columns"
 
 
 def _plugins() -> dict[str, Any]:

@@ -8,6 +8,26 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from optengine.solvers.cem import CEM as CEM
+    from optengine.solvers.evolution import (
+        CMAES as CMAES,
+        DE as DE,
+        GA as GA,
+        MOEAD as MOEAD,
+        NSGA2 as NSGA2,
+        NSGA3 as NSGA3,
+        RVEA as RVEA,
+        SMSEMOA as SMSEMOA,
+        Hybrid as Hybrid,
+        SepCMAES as SepCMAES,
+    )
+    from optengine.solvers.local import (
+        COBYQA as COBYQA,
+        LBFGSB as LBFGSB,
+        SLSQP as SLSQP,
+        DualAnnealing as DualAnnealing,
+        NelderMead as NelderMead,
+        Powell as Powell,
+    )
     from optengine.solvers.minmax import (
         DMMV as DMMV,
         DMMVReference as DMMVReference,

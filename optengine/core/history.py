@@ -17,7 +17,8 @@ class History:
     Attributes:
         number: (n,) evaluation number, from 1; runs that search by themselves record their incumbents only.
         seconds: (n,) since the start of the run.
-        X: (n, width) encoded points; made anew at each look where they are kept as small integers. F: (n, objectives) in the user's direction, NaN where failed.
+        X: (n, width) encoded points; made anew at each look where they are kept as small integers.
+        F: (n, objectives) in the user's direction, NaN where failed.
         G: (n, constraints), feasible where <= 0. failed: (n,). bound: (n,) proved bound then known, or NaN.
         value: (n,) first objective. violation: (n,). best: (n,) best feasible value so far.
     """

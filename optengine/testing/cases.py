@@ -80,6 +80,7 @@ def small_problems() -> dict[str, Problem]:
             constraints="heat",
             name="two objectives",
         ),
+        "front": Problem(_trades, box, objectives=["near", "far"], name="front"),
         "fidelity": Problem(
             _training,
             Space(x=Real(0, 1), y=Integer(0, 20), epochs=Integer(1, 27, log=True, fidelity=True)),
@@ -137,6 +138,10 @@ def _plant(x: Any) -> dict[str, float]:
 
 def _trade(x: Any) -> dict[str, float]:
     return {"cost": _sphere(x), "gain": float(x[0] + x[1]), "heat": float(x[2]) - 2}
+
+
+def _trades(x: Any) -> tuple[float, float]:
+    return _sphere(x), _sphere(x - 2.0)
 
 
 def _training(x: float, y: int, epochs: int) -> dict[str, float]:

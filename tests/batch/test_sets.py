@@ -105,7 +105,7 @@ def test_objectives_constraints_and_direction(write_set: Write) -> None:
         (BOWL.replace("objectives_of_set:", "objectives_of_sett:") + SOLVER, "cannot be imported"),
         (BOWL.replace("objectives_of_set:bowl", "nowhere.py:bowl") + SOLVER, "does not exist"),
         (BOWL.replace(":bowl", "") + SOLVER, "must be 'module:function'"),
-        (BOWL + '[[solver]]\nname = "cme"\n', "did you mean 'cem'"),
+        (BOWL + '[[solver]]\nname = "ceem"\n', "did you mean 'cem'"),
         (BOWL + '[[solver]]\nname = "cem"\npopulaton = 3\n', r"\[solver\]\] 1 of .*did you mean 'population'"),
         (BOWL + '[[solver]]\nname = "cem"\npopulation = 1\n', "population must be"),
         (BOWL + '[[solver]]\nname = "auto"\npopulation = 9\n', "'auto' takes no options"),

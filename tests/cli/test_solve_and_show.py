@@ -127,7 +127,7 @@ def test_pictures(optengine: Command, folder: Path) -> None:
         (["solve", "job.toml", "--budget", "0"], "budget must be"),
         (["solve", "job.toml", "--option", "populaton=5"], "did you mean 'population'"),
         (["solve", "job.toml", "--option", "population"], "KEY=VALUE"),
-        (["solve", "job.toml", "--solver", "cme"], "did you mean 'cem'"),
+        (["solve", "job.toml", "--solver", "ceem"], "did you mean 'cem'"),
         (["solve", "job.toml", "--index", "1"], "--index"),
         (["solve", "set.toml"], "run it with optengine batch"),
         (["solve", "job.toml", "--name", "x"], "storage"),
