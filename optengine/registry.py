@@ -18,10 +18,13 @@ if TYPE_CHECKING:
 
 SOLVERS: dict[str, str] = {
     "cem": "optengine.solvers.cem:CEM",
+    "fast_ea": "optengine.solvers.local_search:FastEA",
+    "ils": "optengine.solvers.local_search:ILS",
     "random": "optengine.solvers.random_search:RandomSearch",
     "sobol": "optengine.solvers.sobol:Sobol",
 }
 
+MODERATE = 100_000  # evaluations that a local search in Python spends in some ten seconds
 ENTRY_POINTS = "optengine.solvers"
 
 
@@ -104,7 +107,9 @@ def choose(problem: Problem, budget: int | None, workers: int) -> tuple[str, str
 
     1. several objectives: points spread evenly; the front is what they leave.
     2. budget < 4 d, or w > budget / 5: nothing can be learnt in so few steps; points spread evenly.
-    3. otherwise `cem`, which treats every kind of variable.
+    3. only permutations, bits and subsets, without known constraints, and budget <= 100 000, or a problem that tells
+       what its moves change: `ils`, which costs more a candidate and needs fewer of them.
+    4. otherwise `cem`, which treats every kind of variable.
     """
     d = int((problem.space.lower < problem.space.upper).sum())
     even = "random" if problem.space.constrained else "sobol"
@@ -114,7 +119,20 @@ def choose(problem: Problem, budget: int | None, workers: int) -> tuple[str, str
         return even, f"rule 2: budget {budget} < 4 x {d} columns"
     if budget is not None and workers > budget / 5:
         return even, f"rule 2: {workers} workers share budget {budget}"
-    return "cem", f"rule 3: every kind of variable, {d} free columns"
+    if not problem.space.constrained and _orders_and_bits(problem):
+        if problem.moves:
+            return "ils", f"rule 3: {', '.join(problem.moves)} evaluated by their changes"
+        if budget is not None and budget <= MODERATE:
+            return "ils", f"rule 3: permutations, bits or subsets alone, budget {budget} <= {MODERATE}"
+    return "cem", f"rule 4: every kind of variable, {d} free columns"
+
+
+def _orders_and_bits(problem: Problem) -> bool:
+    from optengine.core.space import BINARY, PERMUTATION, SUBSET
+
+    space = problem.space
+    free = space.lower < space.upper
+    return bool(free.any()) and {*space.kind[free].tolist()} <= {BINARY, PERMUTATION, SUBSET}
 
 
 def _plugins() -> dict[str, Any]:

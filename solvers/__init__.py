@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from optengine.solvers.cem import CEM as CEM
+    from optengine.solvers.local_search import ILS as ILS, FastEA as FastEA
     from optengine.solvers.random_search import RandomSearch as RandomSearch
     from optengine.solvers.sobol import Sobol as Sobol
 else:

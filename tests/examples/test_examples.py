@@ -14,6 +14,7 @@ PROMISES = {
     "ask_tell.py": "yield",
     "kill_and_resume.py": "the same as the uninterrupted run: True",
     "mixed_constrained.py": "from the best vessel known",
+    "order_of_jobs.py": "model: ",
     "two_objectives.py": "front drawn in",
 }
 
