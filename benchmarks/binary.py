@@ -10,9 +10,9 @@ mean: the mean difference of paired runs with its 90 % bootstrap interval; "leve
 functions on which each of ours is level or better, and give CPU time an evaluation with its ratio to ours.
 
 Instances were fixed before tuning, which used 1 to 5 and 51 to 55. All use their defaults; pymoo's GA has the operators
-of its documentation for bits. One-flip restarts flip bits in random order, keep what is no worse, and start anew where
-no flip improves. Rows of peers may come from benchmarks/peers/binary.jsonl, taken by this script on the machine that its first
-line names. Needs `pip install 'optengine[bench]'`.
+of its documentation for bits, Nevergrad's bits are a TransitionChoice. One-flip restarts flip bits in random order,
+keep what is no worse, and start anew where no flip improves. Rows of peers may come from benchmarks/peers/binary.jsonl,
+taken by this script on the machine that its first line names. Needs `pip install 'optengine[bench]'`.
 """
 
 from __future__ import annotations
@@ -91,12 +91,12 @@ def pymoo_ga(f: Objective, n: int, rng: np.random.Generator) -> None:
     minimize(Bits(), algorithm, ("n_eval", 10**9), seed=int(rng.integers(2**31)))
 
 
-def nevergrad(name: str, kind: str = "Choice") -> Method:
+def nevergrad(name: str) -> Method:
     def run(f: Objective, n: int, rng: np.random.Generator) -> None:
         import nevergrad as ng
 
         warnings.simplefilter("ignore")
-        parametrization = getattr(ng.p, kind)([0, 1], repetitions=n)
+        parametrization = ng.p.TransitionChoice([0, 1], repetitions=n)
         parametrization.random_state.seed(int(rng.integers(2**31)))
         optimizer = ng.optimizers.registry[name](parametrization, budget=BUDGET)
         while True:
@@ -116,12 +116,12 @@ OURS: dict[str, Method] = {
 PEERS_FAST: dict[str, Method] = {
     "one-flip": one_flip_restarts,
     "pymoo GA": pymoo_ga,
-    "ng Discrete": nevergrad("DiscreteOnePlusOne", "TransitionChoice"),
+    "ng Discrete": nevergrad("DiscreteOnePlusOne"),
     "ng FastGA": nevergrad("DoubleFastGADiscreteOnePlusOne"),
 }
 PEERS_SLOW: dict[str, Method] = {
-    "ng Lengler": nevergrad("DiscreteLenglerOnePlusOne", "TransitionChoice"),
-    "ng NGOpt": nevergrad("NGOpt", "TransitionChoice"),
+    "ng Lengler": nevergrad("DiscreteLenglerOnePlusOne"),
+    "ng NGOpt": nevergrad("NGOpt"),
 }
 RANDOM = "random"
 METHODS = {**OURS, RANDOM: random_search, **PEERS_FAST, **PEERS_SLOW}
@@ -166,6 +166,16 @@ def report(rows: list[Row], functions: list[int], methods: list[str]) -> None:
     peers = [m for m in methods if m not in OURS and m != RANDOM]
     mine = [m for m in methods if m in OURS]
     shown = [*mine, *peers]
+    complete = [
+        f
+        for f in functions
+        if len({len(values(rows, f, m)) for m in methods}) == 1 and len(values(rows, f, methods[0]))
+    ]
+    if len(complete) < len(functions):
+        print(f"runs are missing: {len(functions) - len(complete)} functions are left out")
+    functions = complete
+    if not functions:
+        return
     n = len(values(rows, functions[0], methods[0]))
     print(
         f"share of the way from random search to the best run, {BUDGET} evaluations, mean of {n} runs (st. dev.)"
@@ -211,6 +221,7 @@ def main() -> None:
     parser.add_argument("--functions", nargs="+", type=int, choices=FUNCTIONS, default=list(FUNCTIONS))
     parser.add_argument("--instances", nargs="+", type=int)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--minutes", type=float, default=1e6, help="start no run after so long")
     parser.add_argument("--fresh", action="store_true", help="measure the peers anew")
     arguments = parser.parse_args()
     instances = arguments.instances or INSTANCES[: QUICK if arguments.quick else None]
@@ -222,7 +233,7 @@ def main() -> None:
         for seed in instances
     ]
     known = [] if arguments.fresh else load(PEERS)
-    rows = collect(cases, run_case, arguments.out, known, arguments.workers)
+    rows = collect(cases, run_case, arguments.out, known, arguments.workers, arguments.minutes)
     report(rows, arguments.functions, methods)
 
 

@@ -224,6 +224,9 @@ def report(rows: list[Row], problems: list[str], methods: list[str]) -> None:
         chosen = [r for r in rows if (r["problem"], r["method"]) == (problem, method)]
         return f"{1e6 * np.median([r['cpu'] / r['count'] for r in chosen]):.0f}"
 
+    if len({len(gaps(rows, p, m)) for p in problems for m in methods}) > 1:
+        print("runs are missing")
+        return
     n = len(gaps(rows, problems[0], methods[0]))
     print(f"gap to the best known, %, {BUDGET} evaluations, median (quartiles) of {n} runs")
     table(rows, problems, methods, spread)
@@ -245,6 +248,7 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=FIRST, help="first instance and seed")
     parser.add_argument("--runs", type=int, default=RUNS)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--minutes", type=float, default=1e6, help="start no run after so long")
     parser.add_argument("--fresh", action="store_true", help="measure the peers anew")
     arguments = parser.parse_args()
     slow = [m for m in SLOW if not arguments.quick or m == "nevergrad OnePlusOne"]
@@ -256,7 +260,7 @@ def main() -> None:
         for seed in range(arguments.first, arguments.first + arguments.runs)
     ]
     known = [] if arguments.fresh else load(PEERS)
-    rows = collect(cases, run_case, arguments.out, known, arguments.workers)
+    rows = collect(cases, run_case, arguments.out, known, arguments.workers, arguments.minutes)
     report(rows, arguments.problems, methods)
 
 

@@ -13,7 +13,7 @@ import platform
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
@@ -78,9 +78,17 @@ def key(row: Row) -> tuple[str, str, int, int]:
 
 
 def collect(
-    cases: list[Row], run: Callable[[Row], Row], out: Path | None, known: Iterable[Row], workers: int
+    cases: list[Row],
+    run: Callable[[Row], Row],
+    out: Path | None,
+    known: Iterable[Row],
+    workers: int,
+    minutes: float,
 ) -> list[Row]:
-    """The rows of all cases: those known or in `out` already, and the others measured now and appended to `out`."""
+    """The rows of all cases: those known or in `out` already, and the others measured now and appended to `out`.
+
+    No run starts after `minutes`; what is missing then is left out.
+    """
     done = {key(row): row for row in (*known, *load(out))}
     todo = [case for case in cases if key(case) not in done]
     if out is not None and todo:
@@ -88,7 +96,7 @@ def collect(
         if not out.exists():
             out.write_text(json.dumps(header()) + "\n")
     start = time.perf_counter()
-    for i, row in enumerate(_measured(todo, run, workers), start=1):
+    for i, row in enumerate(_measured(todo, run, workers, minutes), start=1):
         done[key(row)] = row
         if out is not None:
             with out.open("a") as file:
@@ -98,12 +106,18 @@ def collect(
     return [done[key(case)] for case in cases if key(case) in done]
 
 
-def _measured(todo: list[Row], run: Callable[[Row], Row], workers: int) -> Iterator[Row]:
-    if workers == 1:
-        yield from map(run, todo)
-        return
+def _measured(todo: list[Row], run: Callable[[Row], Row], workers: int, minutes: float) -> Iterator[Row]:
+    """Rows as they come, a few in flight, until the time is over."""
+    end, waiting = time.monotonic() + 60 * minutes, list(reversed(todo))
     with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        yield from pool.map(run, todo, chunksize=4)
+        running: set[Future[Row]] = set()
+        while running or (waiting and time.monotonic() < end):
+            while waiting and len(running) < 2 * workers and time.monotonic() < end:
+                running.add(pool.submit(run, waiting.pop()))
+            done, running = wait(running, return_when=FIRST_COMPLETED)
+            yield from (future.result() for future in done)
+    if waiting:
+        print(f"{len(waiting)} runs are left; run the same line again", file=sys.stderr)
 
 
 def header() -> Row:
@@ -114,7 +128,7 @@ def header() -> Row:
         except importlib.metadata.PackageNotFoundError:
             continue
     return {
-        "command": " ".join(sys.argv),
+        "command": " ".join([f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]]),
         "versions": versions,
         "python": platform.python_version(),
         "machine": platform.processor() or platform.machine(),

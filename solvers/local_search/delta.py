@@ -30,7 +30,7 @@ Floats = NDArray[np.float64]
 
 def offered(options: ILS, problem: Problem) -> tuple[str, ...]:
     """The kinds of moves that the options allow, the space has and the problem can evaluate."""
-    possible = set(possible_kinds(problem.space)) - {"jump", "cluster"}
+    possible = set(possible_kinds(problem.space)) - {"jump", "cluster", "slide"}
     # a flip of a number or a category needs its new value, for which a pair of columns has no room
     if any(problem.space.n_levels[problem.space.lower < problem.space.upper] != 2):
         possible -= {"flip"}

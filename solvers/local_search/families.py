@@ -233,6 +233,7 @@ def families_of(n: int) -> list[Family]:
     families = [
         Family("tour, both ways alike", "A", n, wrap=True, symmetric=True),
         Family("tour", "A", n, wrap=True),
+        Family("path", "A", n),
         Family("precedences", "B", n),
         Family("successions and places", "AP", n),
         Family("places", "P", n),

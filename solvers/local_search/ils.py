@@ -45,8 +45,9 @@ class ILS:
 
     Attributes:
         moves: kinds of moves, of "swap", "insertion", "reversal" (permutations), "flip" (one bit, member, category or
-            number), "exchange" (of a chosen with a free bit or member), "jump" (a heavy-tailed number of flips) and
-            "cluster" (such a number of bits found to interact). None: all that the space allows.
+            number), "exchange" (of a chosen with a free bit or member), "jump" (a heavy-tailed number of flips),
+            "cluster" (such a number of bits found to interact) and "slide" (of bits whose flips cost little). None: all
+            that the space allows.
         patience: evaluations without improvement before a kick, >= 1. None: n(n-1)/2 for each permutation of n, and 4
             for each neighbour by a flip.
         stretch: wait at least so many times as long as the longest wait for an improvement so far, >= 0.

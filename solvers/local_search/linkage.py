@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 LARGEST = 2000  # bits; the tables take 6 bytes a pair
 SAME = 1e-9  # relative difference up to which two changes of the objective count as equal
-LINKED = 0.5  # weight of evidence from which two bits count as linked
+CHOICE, FEWEST = 4, 16  # bits drawn for each one of a slide, and at least
+LINKED = 0.5  # weight of evidence from which two bits are not cleared by one measurement
 
 Integers = NDArray[np.int64]
 
@@ -139,17 +140,25 @@ class Linkage:
         return -1
 
     def cluster(self, size: int) -> list[int]:
-        """Columns of at most `size` linked bits around a random one."""
+        """Columns of at most `size` bits around a random one, each drawn by the evidence that it is linked."""
         chosen = [self._draws.below(len(self._columns))]
-        near = self._evidence[chosen[0]] >= LINKED
+        weight = np.zeros(len(self._columns))
         while len(chosen) < size:
-            near[chosen] = False
-            candidates = np.flatnonzero(near)
-            if not len(candidates):
+            weight += np.where(self._cleared[chosen[-1]], 0.0, self._evidence[chosen[-1]]) ** 2
+            weight[chosen] = 0.0
+            reached = np.cumsum(weight)
+            if reached[-1] <= 0.0:
                 break
-            chosen.append(int(candidates[self._draws.below(len(candidates))]))
-            near |= self._evidence[chosen[-1]] >= LINKED
+            chosen.append(int(np.searchsorted(reached, self._draws.unit() * reached[-1], side="right")))
         return [int(self._columns[i]) for i in chosen]
+
+    def slide(self, size: int) -> list[int]:
+        """Columns of `size` bits whose flips cost little: the cheapest of `CHOICE` times as many random ones."""
+        n = len(self._columns)
+        drawn = self._draws.rng.permutation(n)[: max(CHOICE * size, FEWEST)]
+        change = self._change[drawn]
+        cheapest = np.argsort(np.where(np.isnan(change), np.inf, change), kind="stable")[: min(size, n)]
+        return [int(c) for c in self._columns[drawn[cheapest]]]
 
     @property
     def density(self) -> float:

@@ -7,7 +7,7 @@ A move is a kind and two numbers, so that a problem's `delta` can be asked about
 * exchange of a chosen column a with one, b, that is not chosen (bits, members of a subset);
 * jump: flips of a >= 2 columns at once, their number drawn from a power law.
 
-Clusters, flips of bits found to interact, are drawn by `linkage`.
+Clusters, flips of bits found to interact, and slides, flips of bits that cost little, are drawn by `linkage`.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from optengine.core.space import BINARY, CATEGORICAL, PERMUTATION, REAL, SIMPLEX, SUBSET, Batch, Block, Space
 
-KINDS = ("swap", "insertion", "reversal", "flip", "exchange", "jump", "cluster")
-SWAP, INSERTION, REVERSAL, FLIP, EXCHANGE, JUMP, CLUSTERS = range(7)
+KINDS = ("swap", "insertion", "reversal", "flip", "exchange", "jump", "cluster", "slide")
+SWAP, INSERTION, REVERSAL, FLIP, EXCHANGE, JUMP, CLUSTERS, SLIDE = range(8)
 POOL = 1024  # uniform numbers drawn at a time: one by one they would cost a microsecond each
 FORGET = 0.97  # what remains of the credits at each success: some thirty successes are remembered
 LEAST_SHARE = 0.1  # of the moves is drawn from all kinds alike
@@ -128,6 +128,7 @@ def possible_kinds(space: Space) -> list[str]:
         "exchange": n_bits > 1 or bool(subsets),
         "jump": n_sites > 2,
         "cluster": n_sites > 2 and not permutations and n_bits == len(scalars),
+        "slide": n_sites > 2 and not permutations and n_bits == len(scalars),
     }
     return [kind for kind, holds in possible.items() if holds]
 
@@ -165,10 +166,10 @@ class Neighbourhood:
         self.kinds = [
             k
             for k, kind in enumerate(KINDS)
-            if kind in possible and k != CLUSTERS and (allowed is None or kind in allowed)
+            if kind in possible and k < CLUSTERS and (allowed is None or kind in allowed)
         ]
         if not self.kinds:
-            self.kinds = [KINDS.index(kind) for kind in possible if kind != "cluster"]
+            self.kinds = [KINDS.index(kind) for kind in possible if KINDS.index(kind) < CLUSTERS]
         pairs = sum(n * (n - 1) // 2 for _, n in self._permutations)
         self.patience = pairs + ROUNDS * sum(self._levels(c) for c in self.sites)
 

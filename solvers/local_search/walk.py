@@ -13,7 +13,7 @@ from optengine.core.space import BINARY, PERMUTATION, SUBSET, Batch
 from optengine.solvers.local_search.climber import CLUSTER, RESTART, SHAKE, Climber
 from optengine.solvers.local_search.common import WORST, Key, Memory, Starts, keys_of
 from optengine.solvers.local_search.linkage import LARGEST as MOST_BITS, Linkage
-from optengine.solvers.local_search.moves import CLUSTERS, FLIP, KINDS, Credits, Draws, Neighbourhood
+from optengine.solvers.local_search.moves import CLUSTERS, FLIP, KINDS, SLIDE, Credits, Draws, Neighbourhood
 
 if TYPE_CHECKING:
     from optengine.core.problem import Problem
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 TRIES = 30  # draws of a move until it leads to a point that is new and keeps the known constraints
 ROUND_SHARE = 0.9  # of the first round of moves after an improvement goes to single flips
 LEVEL_SHARE = 0.9  # of the flips beyond goes to bits known to change nothing
-FREE = 3  # extra idleness of an evaluation that no flip was waiting for: the point is a local optimum already
+DUE = 0.5  # of the moves are flips that are due, where bits are known; the others are drawn by their success
+FREE = 7  # extra idleness of an evaluation that no flip was waiting for: the point is a local optimum already
 MOST_PENDING = 1 << 16  # proposals waiting for their values; repaired ones never come back
 
 MODEL, LEAP, REPAIRED, FOREIGN = -1, -2, -3, -4  # in place of the kind of a move: what else a point may be
@@ -81,6 +82,8 @@ class Walk:
             return None
         if options.moves is None or "cluster" in options.moves:
             moves.kinds.append(CLUSTERS)
+        if options.moves is None or "slide" in options.moves:
+            moves.kinds.append(SLIDE)
         return Linkage(np.array(moves.sites), self._draws)
 
     def _make_model(self, options: ILS, problem: Problem) -> Learned | None:
@@ -196,10 +199,11 @@ class Walk:
         """A random move: the index of its kind, the column flipped or -1, and the point."""
         moves, draws, linkage = self._moves, self._draws, self._linkage
         if linkage is not None:
-            column = linkage.due()
-            if column >= 0:
-                return self._flip, column, moves.apply(x, FLIP, column, int(1 - x[column]))
-            self.climber.idle += FREE
+            if draws.unit() < DUE:
+                column = linkage.due()
+                if column >= 0:
+                    return self._flip, column, moves.apply(x, FLIP, column, int(1 - x[column]))
+                self.climber.idle += FREE
         elif self._flip >= 0 and self.climber.idle < len(moves.sites) and draws.unit() < ROUND_SHARE:
             column, value = moves.draw(FLIP, x)
             return self._flip, column, moves.apply(x, FLIP, column, value)
@@ -208,6 +212,8 @@ class Walk:
         if kind == CLUSTERS and linkage is not None:
             columns = linkage.cluster(moves.jump_size())
             return which, -1, moves.flipped(x, columns)
+        if kind == SLIDE and linkage is not None:
+            return which, -1, moves.flipped(x, linkage.slide(moves.jump_size()))
         if kind == FLIP and linkage is not None and draws.unit() < LEVEL_SHARE:
             column = linkage.level()
             if column >= 0:
