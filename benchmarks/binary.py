@@ -117,9 +117,9 @@ PEERS_FAST: dict[str, Method] = {
     "one-flip": one_flip_restarts,
     "pymoo GA": pymoo_ga,
     "ng Discrete": nevergrad("DiscreteOnePlusOne"),
-    "ng FastGA": nevergrad("DoubleFastGADiscreteOnePlusOne"),
 }
 PEERS_SLOW: dict[str, Method] = {
+    "ng FastGA": nevergrad("DoubleFastGADiscreteOnePlusOne"),
     "ng Lengler": nevergrad("DiscreteLenglerOnePlusOne"),
     "ng NGOpt": nevergrad("NGOpt"),
 }
