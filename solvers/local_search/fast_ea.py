@@ -39,7 +39,7 @@ class FastEA:
 
     Update: y = x with k sites changed, k ~ Binomial(n, r / n) given k >= 1, r from a power law on 1 ... n/2; x <- the
     best of `offspring` such y if it is no worse (feasibility first). Sites are bits, members, categories, numbers, and
-    positions of permutations. One candidate costs O(d), some 10 microseconds.
+    positions of permutations. One candidate costs O(d), some 20 microseconds.
 
     Attributes:
         offspring: lambda, candidates of a generation, >= 1.

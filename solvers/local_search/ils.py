@@ -36,7 +36,7 @@ class ILS:
     home, whatever its value. The kick changes `strength` things; one more each time a kick led back to the value of
     home.
 
-    One candidate costs O(d) and about 10 microseconds at d = 50. With `learn` it costs some 10 microseconds more over
+    One candidate costs O(d) and about 15 microseconds at d = 50. With `learn` it costs some 15 microseconds more over
     bits (O(d^2) memory), and over permutations 0.1 to 0.5 milliseconds on average: regressions at geometric intervals,
     and searches on the model that take as many steps as evaluations can pay for. Switch it off if the objective takes
     less.
