@@ -25,8 +25,10 @@ SOLVERS: dict[str, str] = {
     "dmmv": "optengine.solvers.minmax:DMMV",
     "dmmv_reference": "optengine.solvers.minmax:DMMVReference",
     "dual_annealing": "optengine.solvers.local:DualAnnealing",
+    "fast_ea": "optengine.solvers.local_search:FastEA",
     "ga": "optengine.solvers.evolution:GA",
     "hybrid": "optengine.solvers.evolution:Hybrid",
+    "ils": "optengine.solvers.local_search:ILS",
     "lbfgsb": "optengine.solvers.local:LBFGSB",
     "minmax_exact": "optengine.solvers.minmax:MinMaxExact",
     "moead": "optengine.solvers.evolution:MOEAD",
@@ -42,6 +44,7 @@ SOLVERS: dict[str, str] = {
     "sobol": "optengine.solvers.sobol:Sobol",
 }
 
+MODERATE = 100_000  # evaluations that a local search in Python spends in some ten seconds
 ENTRY_POINTS = "optengine.solvers"
 
 # Problems with a structure that a solver of their own reads: class -> (solver, why). Classes as text: nothing loads.
@@ -137,7 +140,9 @@ def choose(problem: Problem, budget: int | None, workers: int) -> tuple[str, str
     3. real numbers only: `hybrid`, the best of ours on BBOB (benchmarks/bbob.py); `cmaes`, which takes a tenth of its
        time, for vectorised objectives with a budget above 2000 d or none.
     4. numbers with levels, categories or bits, up to 200 columns, and the package cmaes is installed: `cmaes`.
-    5. otherwise `cem`, which treats every kind of variable.
+    5. only permutations, bits and subsets, without known constraints, and budget <= 100 000, or a problem that tells
+       what its moves change: `ils`, which costs more a candidate and needs fewer of them.
+    6. otherwise `cem`, which treats every kind of variable.
     """
     for kind in type(problem).__mro__:
         place = f"{kind.__module__}:{kind.__qualname__}"
@@ -161,8 +166,8 @@ def choose(problem: Problem, budget: int | None, workers: int) -> tuple[str, str
 
 
 def _for_one_objective(problem: Problem, budget: int | None, d: int) -> tuple[str, str]:
-    """Rules 3 to 5 of `choose`."""
-    from optengine.core.space import INTEGER, ORDINAL, PERMUTATION, REAL, SUBSET
+    """Rules 3 to 6 of `choose`."""
+    from optengine.core.space import BINARY, INTEGER, ORDINAL, PERMUTATION, REAL, SUBSET
 
     space = problem.space
     kinds = {int(kind) for kind in space.kind[space.lower < space.upper]}
@@ -171,9 +176,19 @@ def _for_one_objective(problem: Problem, budget: int | None, d: int) -> tuple[st
             return "cmaes", f"rule 3: real numbers, {d} free columns, vectorised, many evaluations"
         return "hybrid", f"rule 3: real numbers, {d} free columns"
     mixed = kinds & {REAL, INTEGER, ORDINAL} and not kinds & {PERMUTATION, SUBSET}
-    if mixed and d <= MOST_MIXED and importlib.util.find_spec("cmaes") is not None:
+    if mixed and d <= MOST_MIXED:
+        if importlib.util.find_spec("cmaes") is None:
+            return (
+                "cem",
+                "rule 6: numbers and levels, and cmaes is not installed: pip install 'optengine[evolution]'",
+            )
         return "cmaes", f"rule 4: numbers and levels or categories, {d} free columns"
-    return "cem", f"rule 5: every kind of variable, {d} free columns"
+    if kinds and kinds <= {BINARY, PERMUTATION, SUBSET} and not space.constrained:
+        if problem.moves:
+            return "ils", f"rule 5: {', '.join(problem.moves)} evaluated by their changes"
+        if budget is not None and budget <= MODERATE:
+            return "ils", f"rule 5: permutations, bits or subsets alone, budget {budget} <= {MODERATE}"
+    return "cem", f"rule 6: every kind of variable, {d} free columns"
 
 
 def _plugins() -> dict[str, Any]:

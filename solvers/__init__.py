@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         NelderMead as NelderMead,
         Powell as Powell,
     )
+    from optengine.solvers.local_search import ILS as ILS, FastEA as FastEA
     from optengine.solvers.minmax import (
         DMMV as DMMV,
         DMMVReference as DMMVReference,

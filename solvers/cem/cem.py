@@ -76,8 +76,9 @@ COUNTS = (
 class CEM:
     """Cross-entropy method (Rubinstein, 1999) over every kind of variable.
 
-    Update, with elite weights w and smoothing alpha: mean <- mean + alpha_mean (sum w x - mean), sigma^2 <- sigma^2 +
-    beta_t (sum w (x - mean)^2 - sigma^2), p <- p + alpha (sum w [x = level] - p).
+    Rubinstein, Methodol. Comput. Appl. Probab. 1, 1999, doi:10.1023/A:1010091220143. Update, with elite weights w and
+    smoothing alpha: mean <- mean + alpha_mean (sum w x - mean), sigma^2 <- sigma^2 + beta_t (sum w (x - mean)^2 -
+    sigma^2), p <- p + alpha (sum w [x = level] - p).
     One generation costs O(population * d); d^2 in place of d for a full covariance, n^2 in place of n for each
     permutation of n items.
     Known constraints are left to the engine's repair: the run refits to the repaired points it is told.
