@@ -11,13 +11,19 @@ from optengine.core.evaluation import Evaluation
 
 Floats = NDArray[np.float64]
 
+FEWEST_WAITING = (
+    200  # rows that wait before a front is brought up to date, and the share of the front that waits
+)
+SHARE_WAITING = 0.5
+
 
 class Incumbent:
     """Best feasible point of a run, minimising; before there is one, the point of least violation.
 
     Attributes:
         x: (width,) encoded, or None. f: its first objective. violation: sum of its violations.
-        front_X, front_F: the non-dominated feasible points (several objectives only).
+        front_X, front_F: the non-dominated feasible points (several objectives only), brought up to date when looked
+            at, and while a run goes on each time half as many rows have come as it has points.
     """
 
     def __init__(self, width: int, n_objectives: int) -> None:
@@ -25,14 +31,27 @@ class Incumbent:
         self.f = math.inf
         self.violation = math.inf
         self._several = n_objectives > 1
-        self.front_X, self.front_F = np.empty((0, width)), np.empty((0, n_objectives))
+        self._front = np.empty((0, width)), np.empty((0, n_objectives))
+        self._waiting: list[tuple[Floats, Floats]] = []
+        self._n_waiting = 0
+
+    @property
+    def front_X(self) -> Floats:
+        return self._up_to_date()[0]
+
+    @property
+    def front_F(self) -> Floats:
+        return self._up_to_date()[1]
 
     @property
     def feasible(self) -> bool:
         return self.x is not None and self.violation <= 0.0
 
     def update(self, X: Floats, evaluation: Evaluation, counts: NDArray[np.bool_] | None = None) -> bool:
-        """Take in a batch; `counts` marks the rows that may become incumbents. Returns whether anything improved."""
+        """Take in a batch; `counts` marks the rows that may become incumbents.
+
+        Returns whether anything improved; with several objectives, whether anything may have.
+        """
         usable = ~evaluation.failed if counts is None else ~evaluation.failed & counts
         if not usable.any():
             return False
@@ -57,13 +76,22 @@ class Incumbent:
         return True
 
     def _extend_front(self, X: Floats, F: Floats) -> bool:
-        """Merge feasible rows into the front; of equal values the first stays."""
-        import moocore
+        """Take in feasible rows for the front."""
+        self._waiting.append((X, F))
+        self._n_waiting += len(F)
+        if not self.feasible:
+            self.x, self.f, self.violation = X[0].copy(), float(F[0, 0]), 0.0
+        if self._n_waiting >= max(FEWEST_WAITING, SHARE_WAITING * len(self._front[1])):
+            self._up_to_date()
+        return True
 
-        rows = np.concatenate([self.front_F, F])
-        kept = moocore.is_nondominated(rows, keep_weakly=False)
-        improved = bool(kept[len(self.front_F) :].any())
-        if improved:
-            self.front_X, self.front_F = np.concatenate([self.front_X, X])[kept], rows[kept]
-            self.x, self.f, self.violation = self.front_X[0], float(self.front_F[0, 0]), 0.0
-        return improved
+    def _up_to_date(self) -> tuple[Floats, Floats]:
+        """Merge the rows that wait into the front; of equal values the first stays."""
+        if self._waiting:
+            import moocore
+
+            X, F = (np.concatenate(parts) for parts in zip(self._front, *self._waiting, strict=True))
+            kept = moocore.is_nondominated(F, keep_weakly=False)
+            self._front, self._waiting, self._n_waiting = (X[kept], F[kept]), [], 0
+            self.x, self.f = self._front[0][0], float(self._front[1][0, 0])
+        return self._front
