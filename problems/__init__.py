@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     )
     from optengine.problems.applications.tomography import tomography as tomography
     from optengine.problems.formats import FORMATS as FORMATS, read as read, read_all as read_all
+    from optengine.problems.maxcut import MaxCut as MaxCut
     from optengine.problems.minmax import MinMaxViolation as MinMaxViolation
     from optengine.problems.qap import QAP as QAP
     from optengine.problems.tsp import TSP as TSP
@@ -33,6 +34,7 @@ else:
             "optengine.problems.applications.quantize_linear": ["quantize_linear", "quantize_model"],
             "optengine.problems.applications.tomography": ["tomography"],
             "optengine.problems.formats": ["FORMATS", "read", "read_all"],
+            "optengine.problems.maxcut": ["MaxCut"],
             "optengine.problems.minmax": ["MinMaxViolation"],
             "optengine.problems.qap": ["QAP"],
             "optengine.problems.tsp": ["TSP"],

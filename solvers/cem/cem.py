@@ -137,6 +137,9 @@ class CEM:
         restarts: what follows convergence or a stall: "alternating" (growing and small populations, BIPOP), "growing"
             (IPOP), or "never" (the run ends).
         growth: factor of growing populations, >= 1.
+        descend: whether each row goes down by single moves before it counts, where a problem of bits or of one
+            permutation tells what its moves change (Laguna, Duarte and Marti, 2009); `population` is then 50 unless
+            given, and each delta counts as an evaluation.
         fused: whether compiled objectives and those on a GPU are searched in place, in float32, with incumbents
             evaluated again in float64; False asks and tells them as others, which `Optimizer` needs.
 
@@ -183,6 +186,7 @@ class CEM:
     stagnation: int | None = None
     restarts: str = "alternating"
     growth: float = 2.0
+    descend: bool = False
     fused: bool = True
 
     def __post_init__(self) -> None:
@@ -199,7 +203,7 @@ class CEM:
         for name, known in CHOICES.items():
             if getattr(self, name) not in known:
                 raise OptionError(f"{name} must be one of {list(known)}, got {getattr(self, name)!r}")
-        for name in ("cumulation", "polish", "fused"):
+        for name in ("cumulation", "polish", "descend", "fused"):
             if not isinstance(getattr(self, name), (bool, np.bool_)):
                 raise OptionError(f"{name} must be True or False, got {getattr(self, name)!r}")
         self._check_hooks()
@@ -224,6 +228,12 @@ class CEM:
         """Several objectives, and permutations or covariances too large for their matrices."""
         if problem.n_objectives != 1:
             return f"it minimises one objective, and the problem has {problem.n_objectives}"
+        if self.descend:
+            from optengine.solvers.cem.descent import refusal
+
+            reason = refusal(problem)
+            if reason is not None:
+                return reason
         longest = max((b.stop - b.start for b in problem.space.blocks if b.kind == PERMUTATION), default=0)
         if longest > LARGEST_PERMUTATION:
             return f"permutations of {longest} items need more than {LARGEST_PERMUTATION}^2 probabilities"
@@ -234,12 +244,15 @@ class CEM:
     def start(self, problem: Problem, rng: Generator) -> Any:
         """Return a new run; compiles the kernels of permutations where there are any.
 
-        A run that searches by itself where the objective is compiled (`array="numba"`) or lives on a GPU
-        (`array="cupy"`) and the space allows it (`fused.fits`, `device.fits`); else one that is asked and told.
+        A run that searches by itself with `descend=True`, and where the objective is compiled (`array="numba"`) or
+        lives on a GPU (`array="cupy"`) and the space allows it (`fused.fits`, `device.fits`); else one that is asked
+        and told.
         """
-        from optengine.solvers.cem import device, fused
+        from optengine.solvers.cem import descent, device, fused
         from optengine.solvers.cem.run import CEMRun
 
+        if self.descend:
+            return descent.DescendingRun(self, problem, rng)
         if self.fused and fused.fits(problem, self):
             return fused.FusedRun(self, problem, rng)
         if self.fused and device.fits(problem, self):

@@ -44,6 +44,7 @@ SHIPPED: dict[str, Callable[[], Problem]] = {
     "tsp": lambda: oe.problems.TSP(coordinates=rng().random((11, 2))),
     "tsp asymmetric": lambda: oe.problems.TSP(grid(8)),
     "tsp tiny": lambda: oe.problems.TSP(grid(3)),
+    "maxcut": lambda: oe.problems.MaxCut.random(rng(), 12),
     "minmax": minmax,
     "minmax sparse": lambda: minmax(density=0.3, n_levels=3),
     "pymoo real": lambda: pymoo("rastrigin"),
