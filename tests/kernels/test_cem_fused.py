@@ -51,7 +51,7 @@ def test_the_quotient_is_the_quantile_function() -> None:
     np.testing.assert_allclose(normals_reference(key, rows, 8), norm.ppf(U), rtol=1e-5, atol=1e-6)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(n=st.integers(1, 60), d=st.integers(1, 40), seed=st.integers(0, 2**62), first=st.integers(0, 10**9))
 def test_the_loop_is_its_definition(n: int, d: int, seed: int, first: int) -> None:
     rng = np.random.default_rng(seed)

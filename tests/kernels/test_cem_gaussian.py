@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from optengine.kernels import cem_gaussian, cem_orders
 
 seeds = st.integers(0, 2**32 - 1)
 
 
+@settings(max_examples=200)
 @given(st.lists(st.floats(-50, 50), min_size=1, max_size=30))
 def test_reflection_folds(values: list[float]) -> None:
     U = np.array(values)
@@ -33,6 +34,7 @@ def test_coloured_noise_has_its_spectrum() -> None:
     assert abs(np.corrcoef(Z[:, 5, 0], Z[:, 5, 1])[0, 1]) < 0.05  # series are independent
 
 
+@settings(max_examples=200)
 @given(d=st.integers(1, 6), seed=seeds)
 def test_divergences_agree(d: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -58,6 +60,7 @@ def test_student_weights_trust_far_rows_less() -> None:
     np.testing.assert_allclose(weights.sum(), 1.0)
 
 
+@settings(max_examples=200)
 @given(n=st.integers(1, 9), rows=st.integers(1, 20), seed=seeds)
 def test_tours_are_their_definition(n: int, rows: int, seed: int) -> None:
     rng = np.random.default_rng(seed)

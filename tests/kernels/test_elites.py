@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from optengine.kernels.elites import first_distinct, log_weights, weighted_moments
 
 seeds = st.integers(0, 2**32 - 1)
 
 
+@settings(max_examples=200)
 @given(k=st.integers(1, 500))
 def test_log_weights_fall_and_sum_to_one(k: int) -> None:
     weights = log_weights(k)
@@ -19,6 +20,7 @@ def test_log_weights_fall_and_sum_to_one(k: int) -> None:
     np.testing.assert_allclose(weights.sum(), 1.0)
 
 
+@settings(max_examples=200)
 @given(rows=st.integers(1, 30), k=st.integers(1, 10), seed=seeds)
 def test_first_distinct(rows: int, k: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -31,6 +33,7 @@ def test_first_distinct(rows: int, k: int, seed: int) -> None:
     assert chosen.tolist() == expected
 
 
+@settings(max_examples=200)
 @given(k=st.integers(1, 8), d=st.integers(1, 6), seed=seeds, masked=st.booleans())
 def test_weighted_moments(k: int, d: int, seed: int, masked: bool) -> None:
     rng = np.random.default_rng(seed)

@@ -31,7 +31,7 @@ def same(a: Any, b: Any) -> None:
         np.testing.assert_array_equal(one, other)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=200)
 @given(n=st.integers(2, 9), m=st.integers(0, 5), parts=parts_of, wrap=st.booleans(), seed=seeds)
 def test_values_and_their_adjoint(n: int, m: int, parts: set[str], wrap: bool, seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -45,7 +45,7 @@ def test_values_and_their_adjoint(n: int, m: int, parts: set[str], wrap: bool, s
     assert inner == float(r @ linear)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=200)
 @given(n=st.integers(2, 8), parts=parts_of, wrap=st.booleans(), seed=seeds)
 def test_screen_and_search(n: int, parts: set[str], wrap: bool, seed: int) -> None:
     rng = np.random.default_rng(seed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 from scipy.stats import truncnorm
 
 from optengine.kernels import sampling
@@ -20,6 +20,7 @@ def uniforms(rng: np.random.Generator, *shape: int) -> np.ndarray:
     return U
 
 
+@settings(max_examples=200)
 @given(d=st.integers(1, 12), seed=seeds, exponent=st.floats(-12, 1))
 def test_truncated_normal_is_the_quantile_function(d: int, seed: int, exponent: float) -> None:
     rng = np.random.default_rng(seed)
@@ -34,6 +35,7 @@ def test_truncated_normal_is_the_quantile_function(d: int, seed: int, exponent: 
     np.testing.assert_allclose((ours - mean) / sigma, (exact - mean) / sigma, atol=1e-5)
 
 
+@settings(max_examples=200)
 @given(d=st.integers(1, 8), seed=seeds, exponent=st.floats(-3, 1))
 def test_truncated_moments(d: int, seed: int, exponent: float) -> None:
     mean, sigma = np.random.default_rng(seed).random(d), np.full(d, 10.0**exponent)
@@ -50,6 +52,7 @@ def test_truncated_moments_of_a_narrow_distribution() -> None:
     np.testing.assert_allclose(second, 1e-20)
 
 
+@settings(max_examples=200)
 @given(levels=st.lists(st.integers(1, 9), min_size=1, max_size=8), seed=seeds)
 def test_categories_invert_each_column(levels: list[int], seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -66,6 +69,7 @@ def test_categories_invert_each_column(levels: list[int], seed: int) -> None:
         assert (X[clear, j] == np.searchsorted(edges, U[clear, j])).all()
 
 
+@settings(max_examples=200)
 @given(n=st.integers(1, 9), m=st.integers(1, 3), seed=seeds, data=st.data())
 def test_subsets_keep_their_sizes(n: int, m: int, seed: int, data: st.DataObject) -> None:
     low = data.draw(st.integers(0, n))
@@ -86,6 +90,7 @@ def test_subsets_have_their_inclusion_probabilities() -> None:
     np.testing.assert_allclose(fixed, p, atol=0.03)  # Pareto sampling is exact only in the limit
 
 
+@settings(max_examples=200)
 @given(shape=st.tuples(st.integers(1, 4), st.integers(1, 3), st.integers(1, 6)), seed=seeds)
 def test_shares_sum_to_one(shape: tuple[int, int, int], seed: int) -> None:
     Z = np.random.default_rng(seed).normal(0, 300, shape)
@@ -95,6 +100,7 @@ def test_shares_sum_to_one(shape: tuple[int, int, int], seed: int) -> None:
     np.testing.assert_allclose(W, sampling.shares(Z + 7.0), atol=1e-12)
 
 
+@settings(max_examples=200)
 @given(n=st.integers(1, 14), rows=st.integers(0, 12), seed=seeds, sparse=st.booleans())
 def test_permutations_are_their_definition(n: int, rows: int, seed: int, sparse: bool) -> None:
     rng = np.random.default_rng(seed)
@@ -117,6 +123,7 @@ def test_permutations_of_a_flat_matrix_are_uniform() -> None:
     np.testing.assert_allclose(shares, 0.2, atol=0.01)  # five standard errors
 
 
+@settings(max_examples=200)
 @given(n=st.integers(1, 14), rows=st.integers(0, 20), seed=seeds)
 def test_permutation_steps_are_their_definition(n: int, rows: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -139,6 +146,7 @@ def test_permutation_steps_by_hand(kind: float, expected: list[int]) -> None:
     assert Y[0].tolist() == expected
 
 
+@settings(max_examples=200)
 @given(n=st.integers(1, 14), rows=st.integers(0, 20), seed=seeds)
 def test_position_frequencies_are_their_definition(n: int, rows: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
