@@ -12,7 +12,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from optengine.kernels.minmax_simplex import CUT, OPTIMAL, STOPPED, TINY, constraint, resolve
+from optengine.kernels.minmax_simplex import AGREE, CUT, OPTIMAL, STOPPED, TINY, constraint, resolve
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -249,8 +249,8 @@ def branch(
         low, high: (n + 2, n) level indices left at each depth; row 0 given. basis (n + 2, d), inverse (n + 2, d, d),
             lam (n + 2, d), age (n + 2, 1): the simplex bases; row 0 given, dual feasible.
         where: (n + 2, 5) int64: variable, next level down, next level up, whether the relaxation is solved, whether the
-            last child went down; the last row holds depth + 1, 0 before the start. middle: (n + 2,) the relaxation's
-            value of that variable.
+            last child went down; the last row holds depth + 1, 0 before the start. middle: (n + 2, 2) the relaxation's
+            value of that variable, and its bound.
         best: (n,) level indices of the incumbent, changed. value: (2,) its value and the nodes of this call, changed.
 
     Returns:
@@ -264,7 +264,7 @@ def branch(
     while k >= 0 and spent < max_nodes:
         cut = value[0] * (1.0 - SAFE)
         if where[k, 0] >= 0:
-            if not _next_child(k, values, start, low, high, where, middle[k]):
+            if not _next_child(k, values, start, low, high, where, middle[k, 0]):
                 k -= 1
                 continue
             basis[k + 1], lam[k + 1], age[k + 1] = basis[k], lam[k], age[k]
@@ -275,7 +275,10 @@ def branch(
             min(MOST_TURNS, max_nodes - spent), z, slopes,
         )  # fmt: skip
         spent += used
-        if status == CUT and k > 0 and where[k - 1, 3]:  # convex in the level: those beyond fail as well
+        clear = k > 0 and where[k - 1, 3] and middle[k - 1, 1] < cut * (1.0 - 4.0 * AGREE)
+        if (
+            status == CUT and clear
+        ):  # above the parent's least, and convex in the level: those beyond fail as well
             if where[k - 1, 4]:
                 where[k - 1, 1] = -1
             else:
@@ -286,7 +289,7 @@ def branch(
             first = start[j] + low[k, j]
             up = low[k, j] + np.searchsorted(values[first : start[j] + high[k, j] + 1], z[j], side="right")
             where[k, 0], where[k, 1], where[k, 2], where[k, 3] = j, up - 1, up, status == OPTIMAL
-            middle[k] = z[j]
+            middle[k, 0], middle[k, 1] = z[j], bound
             continue
         if alive:
             found = _value(A, c, h, values, start, low[k])

@@ -45,7 +45,7 @@ class Branch:
         self._inverse, self._multipliers = np.zeros((n + 2, n + 1, n + 1)), np.zeros((n + 2, n + 1))
         restart(m, self._basis[0], self._inverse[0], self._multipliers[0])
         self._age, self._where = np.zeros((n + 2, 1), dtype=np.int64), np.zeros((n + 2, 5), dtype=np.int64)
-        self._middle = np.zeros(n + 2)
+        self._middle = np.zeros((n + 2, 2))
 
     def run(self, n_nodes: int) -> None:
         """Go on for up to `n_nodes` linear programmes."""

@@ -74,7 +74,7 @@ def test_branch_and_bound_is_exhaustion(seed: int) -> None:
     high[0] = count - 1
     basis, inverse = np.zeros((n + 2, n + 1), dtype=np.int64), np.zeros((n + 2, n + 1, n + 1))
     lam, age = np.zeros((n + 2, n + 1)), np.zeros((n + 2, 1), dtype=np.int64)
-    where, middle = np.zeros((n + 2, 5), dtype=np.int64), np.zeros(n + 2)
+    where, middle = np.zeros((n + 2, 5), dtype=np.int64), np.zeros((n + 2, 2))
     simplex.restart(m, basis[0], inverse[0], lam[0])
     best, value = points[0].copy(), np.array([every[0], 0.0])
     state = (low, high, basis, inverse, lam, age, where, middle)
