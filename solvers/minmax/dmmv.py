@@ -252,7 +252,7 @@ class DMMVRun:
     def warm_up(self) -> None:
         """Compile or load the kernels, before the clock starts."""
         own = forms(self._problem)[0]
-        form, rng = forms(_tiny(self._problem))[0], np.random.default_rng(0)
+        form, rng = forms(tiny(self._problem))[0], np.random.default_rng(0)
         if not own.sparse:
             form = replace(form, At32=form.At32.astype(own.At32.dtype))
         idx = np.zeros(form.shape[1], dtype=np.int64)
@@ -340,7 +340,7 @@ def left(control: Control) -> tuple[float, float]:
     return seconds, moves
 
 
-def _tiny(problem: MinMaxViolation) -> MinMaxViolation:
+def tiny(problem: MinMaxViolation) -> MinMaxViolation:
     """A problem of a few variables on which the kernels of `problem` compile."""
     rng = np.random.default_rng(0)
     A: Any = rng.standard_normal((12, 5))

@@ -1,8 +1,10 @@
-"""Exact solution of min-max violation: an incumbent first, then a proof by lattice enumeration or by MILP.
+"""Exact solution of min-max violation: an incumbent first, then a proof.
 
-The MILP minimises t subject to -t - half <= A x - centre <= t + half with integer steps where levels are equally
-spaced and one binary a level elsewhere, rows divided by the incumbent's value and t cut off just below it: if nothing
-is left, the incumbent is optimal.
+Three proofs: branch and bound of our own over the level sets (few variables, dense A: `branch`), enumeration of lattice
+points (equally spaced levels: `lattice`), and a MILP for anything else, sparse systems above all. The MILP minimises t
+subject to -t - half <= A x - centre <= t + half with integer steps where levels are equally spaced and one binary a
+level elsewhere, rows divided by the incumbent's value and t cut off just below it: if nothing is left, the incumbent is
+optimal.
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ from optengine.core.errors import OptionError
 from optengine.core.linear import LinearModel
 from optengine.core.solver import Control
 from optengine.problems.minmax import MinMaxViolation
-from optengine.solvers.minmax.dmmv import DMMV, DMMVRun, Side, left
+from optengine.solvers.minmax.branch import LARGEST, MOST_VARIABLES, Branch, branchable
+from optengine.solvers.minmax.dmmv import DMMV, DMMVRun, Side, left, tiny
 from optengine.solvers.minmax.form import Form, forms, is_number
 from optengine.solvers.minmax.lattice import suits
 
@@ -30,23 +33,27 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-METHODS = ("auto", "lattice", "milp")
+METHODS = ("auto", "branch", "lattice", "milp")
 CUTOFF = 1e-5  # relative: an incumbent counts as optimal when nothing is better by more; backends keep rows to 1e-6
 SWEEPABLE = (
     24.0  # log of the nodes of a whole sweep up to which `auto` enumerates: e^24 take some ten minutes
 )
+SHORT = 16.0  # the same up to which a sweep, about a second, is quicker than branch and bound
+TURN_FLOPS = 5e8  # about, of the linear programmes of one turn of branch and bound
 PATIENCE = 4  # the search for an incumbent ends when it lasted so many times as long as its last improvement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MinMaxExact:
-    """Min-max violation to proved optimality, relative 1e-5 (MILP) or in floating point (lattice).
+    """Min-max violation to proved optimality, relative 1e-5 (MILP, branch and bound) or in floating point (lattice).
 
     Several right-hand sides are proved one after the other, the worst first, until the worst is optimal. A MILP is one
     call of the backend: the run cannot be stopped inside it except by its time limit.
 
     Attributes:
-        method: "lattice" (equally spaced levels, dense A), "milp", or "auto", which estimates the lattice's nodes.
+        method: "branch" (few variables, dense A), "lattice" (equally spaced levels, dense A), "milp", or "auto": the
+            lattice where very few nodes are estimated, else branch and bound where it suits, else the lattice where few
+            enough nodes are estimated, else the MILP.
         backend: of `solve_linear`, for the MILP.
         search: seconds, at most, that an incumbent is looked for before the proof.
 
@@ -72,6 +79,8 @@ class MinMaxExact:
             return "it reads the rows and levels of a MinMaxViolation"
         if self.method == "lattice" and not all(suits(form) for form in forms(problem)):
             return "method='lattice' needs a dense A and equally spaced levels"
+        if self.method == "branch" and not all(branchable(form) for form in forms(problem)):
+            return f"method='branch' needs a dense A of at most {MOST_VARIABLES} free variables and {LARGEST} entries"
         return None
 
     def start(self, problem: Problem, rng: Generator) -> MinMaxExactRun:
@@ -86,7 +95,14 @@ class MinMaxExactRun(DMMVRun):
     def __init__(self, options: MinMaxExact, problem: MinMaxViolation, rng: Generator) -> None:
         super().__init__(DMMV(threads=1), problem, rng)
         self._exact = options
-        self._deadline, self._improved, self._began = 0.0, 0.0, 0.0
+        self._branch: tuple[Side, Branch] | None = None
+
+    def warm_up(self) -> None:
+        """Compile or load the kernels, before the clock starts."""
+        super().warm_up()
+        if self._exact.method in ("auto", "branch") and branchable(forms(self._problem)[0]):
+            form = forms(tiny(self._problem))[0]
+            Branch(form, np.zeros(form.shape[1], dtype=np.int64), 1e9).run(100)
 
     def search(self, control: Control) -> None:
         """Search, prove, and report; see the class."""
@@ -121,18 +137,46 @@ class MinMaxExactRun(DMMVRun):
     def _prove(self, side: Side, control: Control) -> bool:
         """Go on with the proof for one side; False when no proof can be had in the time."""
         seconds, moves = left(control)
-        side.begin_lattice()
-        if side.lattice is not None and self._exact.method != "milp":
-            log_nodes = side.lattice.log_nodes()
-            if self._exact.method == "lattice" or log_nodes <= SWEEPABLE:
-                side.sweep(moves)
-                control.spend(side.share())
-                return True
+        method = self._proof(side)
+        if method == "branch":
+            self._search_tree(side, moves, control)
+            return True
+        if method == "lattice":
+            side.sweep(moves)
+            control.spend(side.share())
+            return True
         limits = Limits(seconds=max(seconds, 1e-3), nodes=None if moves == np.inf else int(moves), threads=1)
         result = solve_linear(model_of(side.form, side.value), backend=self._exact.backend, limits=limits)
         control.spend(int(min(moves, max(1, result.nodes))))
         self._read(side, result)
         return side.proved
+
+    def _proof(self, side: Side) -> str:
+        """The method for one side; see `MinMaxExact.method`."""
+        method = self._exact.method
+        if method in ("branch", "milp"):
+            return method
+        if self._branch is not None and self._branch[0] is side:
+            return "branch"
+        side.begin_lattice()
+        tree = method == "auto" and branchable(side.form)
+        if side.lattice is not None:
+            most = SHORT if tree else SWEEPABLE
+            if method == "lattice" or side.lattice.log_nodes() <= most:
+                return "lattice"
+        return "branch" if tree else "milp"
+
+    def _search_tree(self, side: Side, moves: float, control: Control) -> None:
+        """One turn of branch and bound."""
+        if self._branch is None or self._branch[0] is not side:
+            self._branch = side, Branch(side.form, side.best, side.value)
+        tree = self._branch[1]
+        tree.run(int(np.clip(TURN_FLOPS / (20 * side.form.A.size), 1, moves)))
+        side.note(tree.best, tree.value)
+        control.spend(tree.spent)
+        tree.spent = 0
+        if tree.proved:
+            side.bound = side.value
 
     def _read(self, side: Side, result: LinearResult) -> None:
         before = side.value

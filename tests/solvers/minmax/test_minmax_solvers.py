@@ -18,6 +18,7 @@ from optengine.problems.applications.quantize_linear import quantize_linear
 from optengine.problems.applications.tomography import phantom, tomography
 from optengine.problems.minmax import MinMaxViolation
 from optengine.solvers.minmax import DMMV, DMMVReference, MinMaxExact, device
+from optengine.solvers.minmax.branch import Branch
 from optengine.solvers.minmax.form import forms
 from optengine.solvers.minmax.relaxation import chebyshev
 from optengine.solvers.minmax.rounding import sequential
@@ -55,7 +56,7 @@ def small(seed: int, **change: object) -> MinMaxViolation:
 def test_proofs_agree_with_exhaustion(seed: int) -> None:
     problem = small(seed)
     optimum = exhausted(problem)
-    for method in ("auto", "milp"):
+    for method in ("auto", "branch", "milp"):
         result = oe.solve(problem, MinMaxExact(method=method, search=0.3), time_limit=20, seed=0)
         assert result.status == "optimal"
         assert result.fun == pytest.approx(optimum, rel=1e-5)
@@ -142,6 +143,9 @@ def test_options_and_problems_are_checked() -> None:
     uneven = small(0)
     with pytest.raises(SolverNotSuitable, match="equally spaced"):
         oe.solve(uneven, MinMaxExact(method="lattice"), time_limit=1)
+    sparse = MinMaxViolation.random(np.random.default_rng(0), 9, 5, density=0.5)
+    with pytest.raises(SolverNotSuitable, match="dense A of at most 64"):
+        oe.solve(sparse, MinMaxExact(method="branch"), time_limit=1)
     with pytest.raises(SolverNotSuitable, match="MinMaxViolation"):
         oe.solve(oe.Problem(lambda x: 0.0, [(0, 1)]), ONE, time_limit=1)
 
@@ -235,10 +239,28 @@ def test_more_literature_filters(bands: str, taps: int, bits: int, value: float)
 def test_signed_powers_of_two() -> None:
     problem = fir_filter(35, "A", 10, powers_of_two=2)
     assert oe.solve(problem, ONE, time_limit=20, seed=0, target=0.0270).status == "target_reached"
+    proof = oe.solve(problem, MinMaxExact(), time_limit=300, seed=0)
+    assert proof.status == "optimal"
+    assert proof.fun == pytest.approx(0.0269349, abs=1e-7)
+
+
+@pytest.mark.parametrize(("bands", "taps", "bits"), [("A", 21, 7), ("C", 25, 8), ("E", 29, 7)])
+def test_proofs_of_filters_agree(bands: str, taps: int, bits: int) -> None:
+    """Branch and bound from a poor incumbent, in small turns, ends where the lattice's sweep ends."""
+    problem = fir_filter(taps, bands, bits)
+    form = forms(problem)[0]
+    middle = form.nearest((form.lowest + form.highest) / 2)
+    tree = Branch(form, middle, form.value(middle))
+    while not tree.proved:
+        tree.run(37)
+    assert tree.value == pytest.approx(form.value(tree.best), rel=1e-12)
+    lattice = oe.solve(problem, MinMaxExact(method="lattice"), time_limit=60, seed=0)
+    assert lattice.status == "optimal"
+    assert tree.value == pytest.approx(lattice.fun, rel=1e-5)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("bands", "taps"), [("A", 35), ("C", 45)])
+@pytest.mark.parametrize(("bands", "taps"), [("A", 35), ("A", 45), ("C", 45), ("E", 45)])
 def test_literature_filters_are_proved(bands: str, taps: int) -> None:
     result = oe.solve(fir_filter(taps, bands, 8), MinMaxExact(), time_limit=120, seed=0)
     assert result.status == "optimal"
