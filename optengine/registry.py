@@ -21,6 +21,7 @@ SOLVERS: dict[str, str] = {
     "cem": "optengine.solvers.cem:CEM",
     "cmaes": "optengine.solvers.evolution:CMAES",
     "cobyqa": "optengine.solvers.local:COBYQA",
+    "dag_exact": "optengine.solvers.dag:DAGExact",
     "de": "optengine.solvers.evolution:DE",
     "dmmv": "optengine.solvers.minmax:DMMV",
     "dmmv_reference": "optengine.solvers.minmax:DMMVReference",
@@ -35,6 +36,7 @@ SOLVERS: dict[str, str] = {
     "nelder_mead": "optengine.solvers.local:NelderMead",
     "nsga2": "optengine.solvers.evolution:NSGA2",
     "nsga3": "optengine.solvers.evolution:NSGA3",
+    "order_search": "optengine.solvers.dag:OrderSearch",
     "powell": "optengine.solvers.local:Powell",
     "random": "optengine.solvers.random_search:RandomSearch",
     "rvea": "optengine.solvers.evolution:RVEA",
@@ -49,6 +51,7 @@ ENTRY_POINTS = "optengine.solvers"
 
 # Problems with a structure that a solver of their own reads: class -> (solver, why). Classes as text: nothing loads.
 STRUCTURED: dict[str, tuple[str, str]] = {
+    "optengine.problems.dag.problem:DAGProblem": ("order_search", "orders of a graph's nodes"),
     "optengine.problems.minmax:MinMaxViolation": ("dmmv", "a min-max violation"),
 }
 FEWEST_FOR_FRONTS = 200  # evaluations: two generations of the default population

@@ -17,6 +17,13 @@ if TYPE_CHECKING:
         quantize_model as quantize_model,
     )
     from optengine.problems.applications.tomography import tomography as tomography
+    from optengine.problems.dag import (
+        DAGProblem as DAGProblem,
+        compare_graphs as compare_graphs,
+        random_weights as random_weights,
+        shd as shd,
+        simulate_linear as simulate_linear,
+    )
     from optengine.problems.formats import FORMATS as FORMATS, read as read, read_all as read_all
     from optengine.problems.maxcut import MaxCut as MaxCut
     from optengine.problems.minmax import MinMaxViolation as MinMaxViolation
@@ -33,6 +40,13 @@ else:
             "optengine.problems.applications.fir_filter": ["fir_filter"],
             "optengine.problems.applications.quantize_linear": ["quantize_linear", "quantize_model"],
             "optengine.problems.applications.tomography": ["tomography"],
+            "optengine.problems.dag": [
+                "DAGProblem",
+                "compare_graphs",
+                "random_weights",
+                "shd",
+                "simulate_linear",
+            ],
             "optengine.problems.formats": ["FORMATS", "read", "read_all"],
             "optengine.problems.maxcut": ["MaxCut"],
             "optengine.problems.minmax": ["MinMaxViolation"],

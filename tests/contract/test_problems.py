@@ -45,6 +45,10 @@ SHIPPED: dict[str, Callable[[], Problem]] = {
     "tsp asymmetric": lambda: oe.problems.TSP(grid(8)),
     "tsp tiny": lambda: oe.problems.TSP(grid(3)),
     "maxcut": lambda: oe.problems.MaxCut.random(rng(), 12),
+    "dag": lambda: oe.problems.DAGProblem.random(rng(), 12),
+    "dag tiers": lambda: oe.problems.DAGProblem.random(
+        rng(), 7, tiers=[[1, 3], [0, 2, 4, 5, 6]], required=[(0, 5), (5, 6)]
+    ),
     "minmax": minmax,
     "minmax sparse": lambda: minmax(density=0.3, n_levels=3),
     "pymoo real": lambda: pymoo("rastrigin"),

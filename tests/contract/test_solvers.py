@@ -21,12 +21,21 @@ def minmax_problems() -> dict[str, Problem]:
     return {"dense": dense, "sparse": sparse} | {"several": several}
 
 
+def dag_problems() -> dict[str, Problem]:
+    rng = np.random.default_rng(3)
+    random = oe.problems.DAGProblem.random
+    known = random(rng, 7, tiers=[[1, 3], [0, 2, 4, 5, 6]], required=[(0, 5), (5, 6)])
+    return {"dag": random(rng, 9), "known": known}
+
+
 SPECIAL: dict[
     str, Callable[[], dict[str, Problem]]
 ] = {  # solvers that read a structure, and problems that have it
+    "dag_exact": dag_problems,
     "dmmv": minmax_problems,
     "dmmv_reference": minmax_problems,
     "minmax_exact": minmax_problems,
+    "order_search": dag_problems,
 }
 
 

@@ -1,0 +1,174 @@
+"""Order search: exact insertion and swap neighbourhoods from one factorization, kicks and restarts.
+
+After TOPO (Deng, Bello, Aragam, Ravikumar, Optimizing NOTEARS objectives via topological swaps, 2023,
+arXiv:2305.17277), which
+refits regressions for some hundred candidate swaps; here every insertion and every swap is evaluated exactly by
+the formulas of `kernels.order_search`, O(1) an insertion and O(d) a swap, and the search goes on from local optima.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from optengine.core.errors import OptionError
+from optengine.core.solver import Control
+from optengine.problems.dag import DAGProblem
+from optengine.solvers.dag.state import State
+
+if TYPE_CHECKING:
+    from optengine.core.problem import Problem
+
+Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderSearch:
+    """Iterated local search over orders of a DAGProblem by insertions and swaps.
+
+    Descent: each node in turn, in random order, goes to its best place, until no insertion helps; then the best swap,
+    if one helps. The first descents start from x0, the nodes sorted by variance, and random orders; the best goes on by
+    rounds of a kick (`strength` random nodes carried some way) and a descent by insertions, kept if the score is no
+    worse. After `patience` rounds without a better score a new random order is tried. Each place or pair looked at
+    counts as one evaluation. A sweep of insertions costs O(d^2), a node that moves r places O(r d), all swaps
+    O(d^3 / 6), factors O(d^3).
+
+    Attributes:
+        starts: descents before the best of them is kicked, >= 1.
+        swaps: look at swaps as well where no insertion helps.
+        strength: nodes that a kick carries away, >= 1.
+        reach: how far at most, as a share of the order, in (0, 1].
+        patience: rounds without a better score before a restart, >= 1. None: 20 a node.
+
+    Raises:
+        OptionError: a value outside its range.
+    """
+
+    replayable: ClassVar[bool] = True
+
+    starts: int = 4
+    swaps: bool = True
+    strength: int = 3
+    reach: float = 1.0
+    patience: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("starts", "strength", "patience"):
+            value = getattr(self, name)
+            if value is None and name == "patience":
+                continue
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise OptionError(f"{name} must be an integer >= 1, got {value!r}")
+        if not isinstance(self.swaps, bool):
+            raise OptionError(f"swaps must be True or False, got {self.swaps!r}")
+        if (
+            isinstance(self.reach, bool)
+            or not isinstance(self.reach, (int, float))
+            or not 0 < self.reach <= 1
+        ):
+            raise OptionError(f"reach must be in (0, 1], got {self.reach!r}")
+
+    def refuses(self, problem: Problem) -> str | None:
+        """Anything but a DAGProblem."""
+        return None if isinstance(problem, DAGProblem) else "it reads the Gram matrix of a DAGProblem"
+
+    def start(self, problem: Problem, rng: Generator) -> OrderSearchRun:
+        """Return a new run."""
+        assert isinstance(problem, DAGProblem)
+        return OrderSearchRun(self, problem, rng)
+
+
+class OrderSearchRun:
+    """State of one run: the order that is kicked, and the best value offered."""
+
+    def __init__(self, options: OrderSearch, problem: DAGProblem, rng: Generator) -> None:
+        self._options, self._problem, self._rng = options, problem, rng
+        self._offered = np.inf
+        self._counts = {"descents": 0, "rounds": 0, "restarts": 0}
+
+    @property
+    def details(self) -> dict[str, Any]:
+        """Descents from scratch, rounds of kicks, restarts."""
+        return dict(self._counts)
+
+    def warm_up(self) -> None:
+        """Compile or load the kernels, before the clock starts."""
+        rng = np.random.default_rng(0)
+        tiny = DAGProblem(rng.standard_normal((20, 4)))
+        state = State(tiny, np.arange(4))
+        state.descend(_Free(), rng, True)
+        state.kick(_Free(), rng, 1, 1.0)
+        tiny.evaluate(np.arange(4.0)[None, :])
+
+    def search(self, control: Control) -> None:
+        """Descend from several starts, then kick the best until told to stop."""
+        home = self._first(control)
+        patience = self._options.patience or 20 * self._problem.n_nodes
+        while not control.stop():
+            quiet = 0
+            while quiet < patience and not control.stop():
+                made, better = home.kick(control, self._rng, self._options.strength, self._options.reach)
+                self._counts["rounds"] += made
+                quiet = 0 if better else quiet + made
+                if better:
+                    self._offer(home, control)
+            if self._options.swaps and not control.stop():
+                value = home.value
+                home.descend(control, self._rng, True)
+                self._offer(home, control)
+                if home.value < value:
+                    continue
+            if not control.stop():
+                self._counts["restarts"] += 1
+                home = self._descended(control, self._rng.permutation(self._problem.n_nodes))
+
+    def _first(self, control: Control) -> State:
+        """The best of the first descents."""
+        d = self._problem.n_nodes
+        orders = [] if control.x0 is None else list(control.x0.astype(np.int64))
+        orders.append(np.argsort(self._problem.gram.diagonal(), kind="stable"))
+        while len(orders) < self._options.starts:
+            orders.append(self._rng.permutation(d))
+        best = self._descended(control, orders[0])
+        for order in orders[1:]:
+            if control.stop():
+                break
+            state = self._descended(control, order)
+            best = state if state.value < best.value else best
+        return best
+
+    def _descended(self, control: Control, order: Integers) -> State:
+        state = State(self._problem, order)
+        self._counts["descents"] += 1
+        state.descend(control, self._rng, self._options.swaps)
+        self._offer(state, control)
+        return state
+
+    def _offer(self, state: State, control: Control) -> None:
+        if state.value < self._offered:
+            self._offered = state.value
+            control.incumbent(state.order.astype(np.float64))
+
+
+class _Free:
+    """A control without limits, to compile with."""
+
+    rng = np.random.default_rng(0)
+    device, threads = "cpu", 1
+    x0: NDArray[np.float64] | None = None
+
+    def incumbent(self, x: Any) -> float | None:
+        return None
+
+    def bound(self, value: float) -> None:
+        pass
+
+    def spend(self, n: int) -> None:
+        pass
+
+    def stop(self) -> bool:
+        return False
