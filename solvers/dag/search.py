@@ -1,9 +1,9 @@
 """Order search: exact insertion and swap neighbourhoods from one factorization, kicks and restarts.
 
 After TOPO (Deng, Bello, Aragam, Ravikumar, Optimizing NOTEARS objectives via topological swaps, 2023,
-arXiv:2305.17277), which
-refits regressions for some hundred candidate swaps; here every insertion and every swap is evaluated exactly by
-the formulas of `kernels.order_search`, O(1) an insertion and O(d) a swap, and the search goes on from local optima.
+arXiv:2305.17277), which refits regressions for some hundred candidate swaps; here every insertion and every swap is
+evaluated exactly by the formulas of `kernels.order_search`, O(1) an insertion and O(d) a swap, and the search goes on
+from local optima.
 """
 
 from __future__ import annotations
