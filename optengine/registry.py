@@ -56,6 +56,7 @@ STRUCTURED: dict[str, tuple[str, str]] = {
 }
 FEWEST_FOR_FRONTS = 200  # evaluations: two generations of the default population
 MANY = 2000  # evaluations a column from which a vectorised objective is taken for a cheap one
+FEWEST_MIXED = 40  # evaluations a column below which a covariance over levels and categories is not learnt
 MOST_MIXED = 200  # columns: a generation costs O(columns^2), and O(columns^3) now and then
 
 
@@ -142,7 +143,8 @@ def choose(problem: Problem, budget: int | None, workers: int) -> tuple[str, str
     2. budget < 4 d, or w > budget / 5: nothing can be learnt in so few steps; points spread evenly.
     3. real numbers only: `hybrid`, the best of ours on BBOB (benchmarks/bbob.py); `cmaes`, which takes a tenth of its
        time, for vectorised objectives with a budget above 2000 d or none.
-    4. numbers with levels, categories or bits, up to 200 columns, and the package cmaes is installed: `cmaes`.
+    4. numbers with levels, categories or bits, up to 200 columns, a budget of 40 d or more or none, and the package
+       cmaes is installed: `cmaes`.
     5. only permutations, bits and subsets, without known constraints, and budget <= 100 000, or a problem that tells
        what its moves change: `ils`, which costs more a candidate and needs fewer of them.
     6. otherwise `cem`, which treats every kind of variable.
@@ -179,7 +181,7 @@ def _for_one_objective(problem: Problem, budget: int | None, d: int) -> tuple[st
             return "cmaes", f"rule 3: real numbers, {d} free columns, vectorised, many evaluations"
         return "hybrid", f"rule 3: real numbers, {d} free columns"
     mixed = kinds & {REAL, INTEGER, ORDINAL} and not kinds & {PERMUTATION, SUBSET}
-    if mixed and d <= MOST_MIXED:
+    if mixed and d <= MOST_MIXED and (budget is None or budget >= FEWEST_MIXED * d):
         if importlib.util.find_spec("cmaes") is None:
             return (
                 "cem",

@@ -33,6 +33,7 @@ def zero(X: np.ndarray) -> np.ndarray:
         (Space(BOX, rows=[Row([1, 1, 1, 1, 1], upper=2)]), 1, 19, 1, "random", "rule 2"),
         (Space(x=Real(0, 1), n=Integer(0, 9)), 1, 1000, 1, "cmaes", "rule 4"),
         (Space(x=Real(0, 1), c=Categorical(["a", "b"])), 1, None, 1, "cmaes", "rule 4"),
+        (Space(x=Real(0, 1), n=Integer(0, 9)), 1, 79, 1, "cem", "rule 6"),
         (Space(Integer(0, 9, shape=201)), 1, 1000, 1, "cem", "rule 6"),
         (Space(x=Real(0, 1), p=Permutation(4)), 1, 1000, 1, "cem", "rule 6"),
         (Space(x=Real(0, 1), n=Integer(3, 3)), 1, 1000, 1, "hybrid", "rule 3"),
