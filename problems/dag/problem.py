@@ -134,6 +134,30 @@ class DAGProblem(Problem):
         """The orders (m, d) that permutations X (m, d) mean."""
         return arranged(np.ascontiguousarray(X, dtype=np.int64), self.before)
 
+    def order_of(self, graph: ArrayLike) -> Integers:
+        """An order (d,) that agrees with a graph, to start a solver from; the weakest edges of its cycles are left out.
+
+        Args:
+            graph: (d, d) weights or booleans, graph[i, j] for the edge from i to j.
+
+        Raises:
+            ProblemError: another shape, or weights that are not finite.
+        """
+        weights = np.abs(np.asarray(graph, dtype=np.float64))
+        if weights.shape != self.gram.shape or not np.isfinite(weights).all():
+            d = self.n_nodes
+            raise ProblemError(
+                f"graph must be a finite matrix of shape ({d}, {d}), got shape {weights.shape}"
+            )
+        reach = np.eye(len(weights), dtype=bool)  # reach[u, v]: v comes after u, or is u
+        for i, j in zip(
+            *np.unravel_index(np.argsort(-weights, axis=None, kind="stable"), weights.shape), strict=True
+        ):
+            if weights[i, j] > 0 and not reach[j, i] and not reach[i, j]:
+                reach |= reach[:, i : i + 1] & reach[j : j + 1, :]
+        later = reach & ~np.eye(len(weights), dtype=bool)
+        return np.asarray(arranged(np.arange(len(weights))[None, :], later)[0])
+
     def _score(self, X: Floats) -> Floats:
         """Scores (m,) of orders X (m, d); O(d^3 / 3) a row."""
         from optengine.kernels.order_search import scores

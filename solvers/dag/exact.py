@@ -39,6 +39,7 @@ class DAGExact:
     """
 
     replayable: ClassVar[bool] = True
+    needs_limit: ClassVar[bool] = False  # it ends with the proof
 
     descend: bool = True
 

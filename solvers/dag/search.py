@@ -53,7 +53,7 @@ class OrderSearch:
     starts: int = 4
     swaps: bool = True
     strength: int = 3
-    reach: float = 1.0
+    reach: float = 0.3
     patience: int | None = None
 
     def __post_init__(self) -> None:

@@ -36,6 +36,7 @@ SPECIAL: dict[
     "dmmv_reference": minmax_problems,
     "minmax_exact": minmax_problems,
     "order_search": dag_problems,
+    "topo": dag_problems,
 }
 
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings, strategies as st
 
 import optengine as oe
 from optengine.kernels.order_exact import best_orders_numpy
-from optengine.problems import DAGProblem
+from optengine.problems import DAGProblem, random_weights, simulate_linear
 from optengine.problems.dag.measures import order_divergence
 
 
@@ -23,7 +23,7 @@ def random_problem(seed: int, d: int, **options: Any) -> DAGProblem:
 @pytest.mark.parametrize("seed", range(50))
 def test_order_search_finds_the_proved_optimum(seed: int) -> None:
     problem = random_problem(seed, 4 + seed % 9)
-    proof = oe.solve(problem, "dag_exact", time_limit=60)
+    proof = oe.solve(problem, "dag_exact")
     assert proof.status == "optimal"
     found = oe.solve(problem, "order_search", budget=40_000, seed=seed)
     assert found.fun == pytest.approx(proof.fun, rel=1e-9)
@@ -35,14 +35,14 @@ def test_order_search_finds_the_proved_optimum(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(6))
 def test_dag_exact_is_the_best_of_all_orders(seed: int) -> None:
     problem = random_problem(seed, 6, required=[(1, 4), (4, 0)] if seed % 2 else None)
-    proof = oe.solve(problem, "dag_exact", time_limit=60)
+    proof = oe.solve(problem, "dag_exact")
     assert proof.fun == pytest.approx(best_orders_numpy(problem.gram, problem.before)[0], rel=1e-10)
 
 
 def test_dag_exact_that_must_stop_keeps_an_incumbent_and_a_true_bound() -> None:
     problem = random_problem(1, 12)
     stopped = oe.solve(problem, "dag_exact", budget=500)
-    proof = oe.solve(problem, "dag_exact", time_limit=60)
+    proof = oe.solve(problem, "dag_exact")
     assert stopped.status == "budget_exhausted"
     assert stopped.n_evaluations == 500
     assert stopped.bound <= proof.fun <= stopped.fun
@@ -75,7 +75,7 @@ def test_every_graph_obeys_what_is_known(seed: int, d: int) -> None:
     pairs = np.argwhere(np.triu(rng.random((d, d)) < 0.2, 1))
     required = nodes[pairs]
     problem = random_problem(seed, d, tiers=tiers, required=required)
-    result = oe.solve(problem, rng.choice(["order_search", "random"]), budget=300, seed=seed)
+    result = oe.solve(problem, rng.choice(["order_search", "topo", "random"]), budget=300, seed=seed)
     graph, kept = result.details["graph"], result.details["thresholded"]
     level = np.zeros(d)
     for number, tier in enumerate(tiers or []):
@@ -83,6 +83,90 @@ def test_every_graph_obeys_what_is_known(seed: int, d: int) -> None:
     assert all(level[i] <= level[j] for i, j in np.argwhere(graph))
     assert all(kept[i, j] and graph[i, j] for i, j in required)
     assert not np.linalg.matrix_power(graph.astype(float), d).any()
+
+
+def plain_topo(X: np.ndarray, order: np.ndarray, small: int, large: int) -> float:
+    """The published loop re-stated with regressions on the data; its last score."""
+    n, d = X.shape
+
+    def fitted(order: np.ndarray, W: np.ndarray, positions: Any) -> np.ndarray:
+        W = W.copy()
+        for k in positions:
+            W[:, order[k]] = 0.0
+            W[order[:k], order[k]] = np.linalg.lstsq(X[:, order[:k]], X[:, order[k]], rcond=None)[0]
+        return W
+
+    def score(W: np.ndarray) -> float:
+        return float(((X - X @ W) ** 2).sum() / (2 * n))
+
+    W = fitted(order, np.zeros((d, d)), range(d))
+    searched = False
+    while True:
+        h = np.linalg.inv(np.eye(d) - np.abs(W))[np.ix_(order, order)]
+        pairs = sorted(((h[p, q], p, q) for p in range(d) for q in range(p + 1, d)), key=lambda t: t[0])
+        value, improving = score(W), []
+        for first, last in ((0, small), (small, large)):
+            if first and (improving or searched):
+                continue
+            searched = searched or bool(first)
+            for _, p, q in pairs[first:last]:
+                swapped = order.copy()
+                swapped[[p, q]] = order[[q, p]]
+                new = score(fitted(swapped, W, range(p, q + 1)))
+                if new < value * (1 - 1e-12):
+                    improving.append((new, p, q))
+        if not improving:
+            return value
+        taken: set[int] = set()
+        for _, p, q in sorted(improving):
+            if not taken & set(range(p, q + 1)):
+                taken |= set(range(p, q + 1))
+                order[[p, q]] = order[[q, p]]
+        W = fitted(order, W, range(d))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_topo_is_the_published_loop(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    X = simulate_linear(rng, random_weights(rng, 20, 2), 100)
+    order = rng.permutation(20)
+    problem = DAGProblem(X, center=False)
+    topo = oe.solvers.TOPO(size_small=30, size_large=80)
+    result = oe.solve(problem, topo, x0=[order])
+    assert result.status == "converged"
+    assert result.fun == pytest.approx(plain_topo(X, order.copy(), 30, 80), rel=1e-9)
+    assert result.details["kkt_residual"] == 0
+
+
+def test_topo_never_worsens_a_graph_that_it_goes_on_from() -> None:
+    rng = np.random.default_rng(0)
+    for seed in range(10):
+        problem = random_problem(seed, 12)
+        graph = rng.standard_normal((12, 12)) * (rng.random((12, 12)) < 0.3)  # has cycles
+        order = problem.order_of(graph)
+        before = problem.evaluate(order[None, :].astype(float)).F[0, 0]
+        assert oe.solve(problem, "topo", x0=[order]).fun <= before
+
+
+def test_an_order_of_a_graph_agrees_with_it() -> None:
+    problem = random_problem(2, 10)
+    order = problem.order_of(problem.truth)
+    assert order_divergence(order, problem.truth) == 0
+    cycle = np.zeros((10, 10))
+    cycle[[0, 1, 2], [1, 2, 0]] = 3.0, 0.1, 2.0
+    place = np.argsort(problem.order_of(cycle))
+    assert place[2] < place[0] < place[1]
+    with pytest.raises(oe.ProblemError, match=r"graph must be a finite matrix of shape \(10, 10\)"):
+        problem.order_of(np.eye(3))
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("size_small", 0), ("size_large", 50), ("no_large_search", -1), ("xi", -0.5)],
+)
+def test_a_wrong_option_of_topo_is_named(option: str, value: Any) -> None:
+    with pytest.raises(oe.OptionError, match=f"{option} must be .*, got {value}"):
+        oe.solvers.TOPO(**{option: value})
 
 
 @pytest.mark.parametrize(
