@@ -1,8 +1,9 @@
 """TOPO: topological swaps that the acyclicity constraint's gradient proposes.
 
 Deng, Bello, Aragam and Ravikumar, Optimizing NOTEARS objectives via topological swaps, 2023, arXiv:2305.17277, for
-least squares. What differs from the published code: the score of a swap comes from the factors of the Gram matrix (exact,
-O(d)) in place of regressions on the data, with the same values; sets larger than the number of pairs are all pairs.
+least squares. What differs from the published code: the score of a swap comes from the factors of the Gram matrix
+(exact, O(d)) in place of regressions on the data, with the same values; sets larger than the number of pairs are all
+pairs.
 """
 
 from __future__ import annotations
