@@ -71,8 +71,10 @@ class TOPO:
             raise OptionError(f"xi must be a number >= 0, got {self.xi!r}")
 
     def refuses(self, problem: Problem) -> str | None:
-        """Anything but a DAGProblem."""
-        return None if isinstance(problem, DAGProblem) else "it reads the Gram matrix of a DAGProblem"
+        """Anything but a DAGProblem, and penalties."""
+        if not isinstance(problem, DAGProblem):
+            return "it reads the Gram matrix of a DAGProblem"
+        return None if problem.penalty is None else f"it takes no penalty, got {problem.penalty!r}"
 
     def start(self, problem: Problem, rng: Generator) -> TOPORun:
         """Return a new run."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,55 @@ def test_order_search_finds_the_proved_optimum(seed: int) -> None:
     assert found.status == "budget_exhausted"
     assert proof.bound == pytest.approx(proof.fun, rel=1e-9)
     assert proof.n_evaluations >= 2**problem.n_nodes - 1
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("penalty", ["bic", "l0"])
+def test_order_search_finds_the_proved_optimum_under_a_penalty(seed: int, penalty: str) -> None:
+    loss = "gaussian" if penalty == "bic" else ("ls", "gaussian")[seed % 2]
+    weight = None if penalty == "bic" else 0.05
+    problem = random_problem(seed, 4 + seed % 7, loss=loss, penalty=penalty, weight=weight)
+    proof = oe.solve(problem, "dag_exact")
+    assert proof.status == "optimal"
+    found = oe.solve(problem, "order_search", budget=20_000, seed=seed)
+    assert found.fun == pytest.approx(proof.fun, rel=1e-9, abs=1e-12)
+    assert found.status == "budget_exhausted"
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_dag_exact_under_a_penalty_is_the_best_of_all_orders(seed: int) -> None:
+    problem = random_problem(
+        seed, 5, penalty="l0", weight=0.03, required=[(1, 4)], forbidden=[(0, 2), (2, 0), (4, 3)]
+    )
+    orders = np.array(list(itertools.permutations(range(5))), dtype=float)
+    result = oe.solve(problem, "dag_exact")
+    assert result.fun == pytest.approx(problem.evaluate(orders).F.min(), rel=1e-12)
+    graph = result.details["graph"]
+    assert graph[1, 4]
+    assert not graph[[0, 2, 4], [2, 0, 3]].any()
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.integers(0, 10**6), st.integers(3, 7))
+def test_every_sparse_graph_obeys_what_is_known(seed: int, d: int) -> None:
+    rng = np.random.default_rng(seed)
+    nodes = rng.permutation(d)
+    tiers = [part.tolist() for part in np.split(nodes, [int(rng.integers(0, d + 1))])] if seed % 2 else None
+    required = nodes[np.argwhere(np.triu(rng.random((d, d)) < 0.15, 1))]
+    no = rng.random((d, d)) < 0.3
+    no[np.diag_indices(d)] = False
+    no[required[:, 0], required[:, 1]] = False
+    known = {"tiers": tiers, "required": required, "forbidden": no}
+    problem = random_problem(seed, d, loss="gaussian", penalty="bic", **known)
+    solver = rng.choice(["order_search", "dag_exact", "random"])
+    graph = oe.solve(problem, solver, budget=200, seed=seed).details["graph"]
+    level = np.zeros(d)
+    for number, tier in enumerate(tiers or []):
+        level[tier] = number
+    assert all(level[i] <= level[j] for i, j in np.argwhere(graph))
+    assert all(graph[i, j] for i, j in required)
+    assert not (graph & no).any()
+    assert not np.linalg.matrix_power(graph.astype(float), d).any()
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -181,6 +231,8 @@ def test_a_wrong_option_is_named(option: str, value: Any) -> None:
 def test_what_the_solvers_refuse() -> None:
     with pytest.raises(oe.SolverNotSuitable, match="up to 20 nodes, got 21"):
         oe.solve(random_problem(0, 21), "dag_exact", budget=10)
+    with pytest.raises(oe.SolverNotSuitable, match="takes no penalty, got 'l0'"):
+        oe.solve(random_problem(0, 5, penalty="l0", weight=1.0), "topo")
     with pytest.raises(oe.SolverNotSuitable, match="Gram matrix of a DAGProblem"):
         oe.solve(oe.problems.QAP.random(np.random.default_rng(0), 5), "order_search", budget=10)
     with pytest.raises(oe.OptionError, match="descend must be"):
