@@ -44,6 +44,7 @@ SOLVERS: dict[str, str] = {
     "slsqp": "optengine.solvers.local:SLSQP",
     "smsemoa": "optengine.solvers.evolution:SMSEMOA",
     "sobol": "optengine.solvers.sobol:Sobol",
+    "topo": "optengine.solvers.dag:TOPO",
 }
 
 MODERATE = 100_000  # evaluations that a local search in Python spends in some ten seconds

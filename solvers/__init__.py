@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from optengine.solvers.cem import CEM as CEM
-    from optengine.solvers.dag import DAGExact as DAGExact, OrderSearch as OrderSearch
+    from optengine.solvers.dag import TOPO as TOPO, DAGExact as DAGExact, OrderSearch as OrderSearch
     from optengine.solvers.evolution import (
         CMAES as CMAES,
         DE as DE,

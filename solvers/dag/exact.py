@@ -14,7 +14,7 @@ from numpy.random import Generator
 
 from optengine.core.solver import Control
 from optengine.problems.dag import DAGProblem
-from optengine.solvers.dag.state import State, left
+from optengine.solvers.dag.state import FREE, left, state_of
 
 if TYPE_CHECKING:
     from optengine.core.problem import Problem
@@ -39,6 +39,7 @@ class DAGExact:
     """
 
     replayable: ClassVar[bool] = True
+    needs_limit: ClassVar[bool] = False  # it ends with the proof
 
     descend: bool = True
 
@@ -76,18 +77,25 @@ class DAGExactRun:
 
     def warm_up(self) -> None:
         """Compile or load the kernels, before the clock starts."""
-        from optengine.kernels import order_exact
+        from optengine.kernels import order_exact, order_table
 
         order_exact.extend(np.eye(2), np.zeros(2, np.int64), 0, 2, np.full(4, np.inf), np.zeros(4, np.int8))
-        State(DAGProblem(covariance=np.eye(2)), np.arange(2))
+        plain = DAGProblem(covariance=np.eye(2))
+        tiny = DAGProblem(covariance=np.eye(2), penalty="l0", weight=0.1)
+        state_of(plain, np.arange(2)).descend(FREE, np.random.default_rng(0), False)
+        state_of(tiny, np.arange(2)).descend(FREE, np.random.default_rng(0), False)
+        order_table.table_extend(
+            tiny.table()[0], np.zeros(2, np.int64), 0, 2, np.zeros(4), np.zeros(4, np.int8)
+        )
 
     def search(self, control: Control) -> None:
         """Find an incumbent, then extend all subsets; optimal at the end."""
-        from optengine.kernels import order_exact
+        from optengine.kernels import order_exact, order_table
 
         gram, d = self._problem.gram, self._problem.n_nodes
-        control.bound(_loose_bound(gram))
-        state = State(self._problem, np.argsort(gram.diagonal(), kind="stable"))
+        table = None if self._problem.penalty is None else self._problem.table()[0]
+        control.bound(_loose_bound(gram) if table is None else table.min(axis=1).sum() - 1e-9)
+        state = state_of(self._problem, np.argsort(gram.diagonal(), kind="stable"))
         if self._options.descend:
             state.descend(control, self._rng, False)
         control.incumbent(state.order.astype(np.float64))
@@ -98,13 +106,16 @@ class DAGExactRun:
             if control.stop():
                 return
             last = min(self._subsets + CHUNK, (1 << d) - 1, self._subsets + left(control))
-            order_exact.extend(gram, forerunners, self._subsets, last, best, node)
+            if table is None:
+                order_exact.extend(gram, forerunners, self._subsets, last, best, node)
+            else:
+                order_table.table_extend(table, forerunners, self._subsets, last, best, node)
             control.spend(last - self._subsets)
             self._subsets = last
         order = order_exact.order_of(node)
         control.incumbent(np.array(order, dtype=np.float64))
         value = float(self._problem.evaluate(np.array([order], dtype=np.float64)).F[0, 0])
-        control.bound(min(value, 0.5 * float(best[-1])))
+        control.bound(min(value, float(best[-1]) * (0.5 if table is None else 1.0)))
         control.conclude("optimal", "every subset of the nodes was extended")  # type: ignore[attr-defined]
 
 

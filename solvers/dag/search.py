@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from optengine.core.errors import OptionError
 from optengine.core.solver import Control
 from optengine.problems.dag import DAGProblem
-from optengine.solvers.dag.state import State
+from optengine.solvers.dag.state import FREE, State, TableState, state_of
 
 if TYPE_CHECKING:
     from optengine.core.problem import Problem
@@ -53,7 +53,7 @@ class OrderSearch:
     starts: int = 4
     swaps: bool = True
     strength: int = 3
-    reach: float = 1.0
+    reach: float = 0.3
     patience: int | None = None
 
     def __post_init__(self) -> None:
@@ -98,10 +98,11 @@ class OrderSearchRun:
     def warm_up(self) -> None:
         """Compile or load the kernels, before the clock starts."""
         rng = np.random.default_rng(0)
-        tiny = DAGProblem(rng.standard_normal((20, 4)))
-        state = State(tiny, np.arange(4))
-        state.descend(_Free(), rng, True)
-        state.kick(_Free(), rng, 1, 1.0)
+        penalty = None if self._problem.penalty is None else "l0"
+        tiny = DAGProblem(rng.standard_normal((20, 4)), penalty=penalty, weight=0.1)
+        state = state_of(tiny, np.arange(4))
+        state.descend(FREE, rng, True)
+        state.kick(FREE, rng, 1, 1.0)
         tiny.evaluate(np.arange(4.0)[None, :])
 
     def search(self, control: Control) -> None:
@@ -126,7 +127,7 @@ class OrderSearchRun:
                 self._counts["restarts"] += 1
                 home = self._descended(control, self._rng.permutation(self._problem.n_nodes))
 
-    def _first(self, control: Control) -> State:
+    def _first(self, control: Control) -> State | TableState:
         """The best of the first descents."""
         d = self._problem.n_nodes
         orders = [] if control.x0 is None else list(control.x0.astype(np.int64))
@@ -141,34 +142,14 @@ class OrderSearchRun:
             best = state if state.value < best.value else best
         return best
 
-    def _descended(self, control: Control, order: Integers) -> State:
-        state = State(self._problem, order)
+    def _descended(self, control: Control, order: Integers) -> State | TableState:
+        state = state_of(self._problem, order)
         self._counts["descents"] += 1
         state.descend(control, self._rng, self._options.swaps)
         self._offer(state, control)
         return state
 
-    def _offer(self, state: State, control: Control) -> None:
+    def _offer(self, state: State | TableState, control: Control) -> None:
         if state.value < self._offered:
             self._offered = state.value
             control.incumbent(state.order.astype(np.float64))
-
-
-class _Free:
-    """A control without limits, to compile with."""
-
-    rng = np.random.default_rng(0)
-    device, threads = "cpu", 1
-    x0: NDArray[np.float64] | None = None
-
-    def incumbent(self, x: Any) -> float | None:
-        return None
-
-    def bound(self, value: float) -> None:
-        pass
-
-    def spend(self, n: int) -> None:
-        pass
-
-    def stop(self) -> bool:
-        return False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.random import Generator
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 Integers = NDArray[np.int64]
 
 CHUNK = 4_000_000  # elements that one call of a kernel touches, about: some ten milliseconds
+TABLE_ROUNDS = 50  # of a kick and a descent: some milliseconds
 ROUNDING = 1e-13  # relative change of the score below which it is no improvement
 MOST = 1 << 62  # moves, where nothing limits them
 
@@ -94,6 +95,21 @@ class State:
         self.refresh()
         return True
 
+    def swap_changes(self, pairs: Integers) -> NDArray[np.float64]:
+        """Changes (k,) of the score under exchanges of positions (k, 2)."""
+        from optengine.kernels import order_search
+
+        return np.asarray(order_search.changes(self._U, self._M, np.ascontiguousarray(pairs), True))
+
+    def exchangeable(self) -> NDArray[np.bool_]:
+        """Which positions i < j may be exchanged without a node passing one that must stand before it, (d, d)."""
+        B, d = self._before[np.ix_(self.order, self.order)], len(self.order)
+        follower = np.where(B.any(axis=1), np.argmax(B, axis=1), d)  # first position that must come after i
+        forerunner = np.where(B.any(axis=0), d - 1 - np.argmax(B[::-1], axis=0), -1)  # last one before j
+        place = np.arange(d)
+        allowed = (place[None, :] < follower[:, None]) & (place[:, None] > forerunner[None, :])
+        return np.asarray(allowed & (place[:, None] < place[None, :]))
+
     def kick(self, control: Control, rng: Generator, strength: int, reach: float) -> tuple[int, int]:
         """Rounds of kicks and descents for some 50 ms; the rounds made and those that improved."""
         from optengine.kernels import order_search
@@ -112,7 +128,103 @@ class State:
         return made, better
 
 
+class TableState:
+    """One order of a penalised problem: the same as `State`, by the table of best parents; swaps are insertions here.
+
+    Attributes:
+        order: (d,) nodes first to last. value: its score.
+    """
+
+    def __init__(self, problem: DAGProblem, order: Integers) -> None:
+        self._table, self._before = problem.table()[0], problem.before
+        self.order = np.ascontiguousarray(problem.arrange(order[None, :])[0])
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Score the order."""
+        from optengine.kernels import order_table
+
+        self.value = float(order_table.table_scores(self._table, self.order[None, :])[0])
+
+    def descend(self, control: Control, rng: Generator, swaps: bool) -> bool:
+        """Improve until no insertion does; False: told to stop before."""
+        from optengine.kernels import order_table
+
+        moved = 1
+        while moved:
+            if control.stop():
+                return False
+            n, moved = order_table.table_sweep(
+                self.order,
+                self._table,
+                self._before,
+                rng.permutation(len(self.order)),
+                left(control),
+                ROUNDING * max(1.0, abs(self.value)),
+            )
+            control.spend(n)
+            self.refresh()
+        return True
+
+    def kick(self, control: Control, rng: Generator, strength: int, reach: float) -> tuple[int, int]:
+        """Some rounds of kicks and descents; the rounds made and those that improved."""
+        better, d = 0, len(self.order)
+        for made in range(TABLE_ROUNDS):
+            home, value = self.order.copy(), self.value
+            for _ in range(strength):
+                i = int(rng.integers(d))
+                j = int(np.clip(i + np.rint((2.0 * rng.random() - 1.0) * reach * d), 0, d - 1))
+                self._carry(i, j)
+            self.refresh()
+            whole = self.descend(control, rng, False)
+            rounding = ROUNDING * max(1.0, abs(value))
+            better += self.value < value - rounding
+            if self.value > value + rounding:
+                self.order, self.value = home, value
+            if not whole:
+                return made + 1, better
+        return TABLE_ROUNDS, better
+
+    def _carry(self, i: int, j: int) -> None:
+        """Carry the node at position i towards j as far as what is known allows."""
+        step = 1 if j > i else -1
+        while i != j:
+            first, second = (i, i + 1) if step > 0 else (i - 1, i)
+            if self._before[self.order[first], self.order[second]]:
+                return
+            self.order[[first, second]] = self.order[[second, first]]
+            i += step
+
+
+def state_of(problem: DAGProblem, order: Integers) -> State | TableState:
+    """The state of an order of a problem."""
+    return State(problem, order) if problem.penalty is None else TableState(problem, order)
+
+
 def left(control: Control) -> int:
     """Moves left in the budget."""
     remaining = getattr(control, "remaining", None)
     return MOST if remaining is None else max(1, int(remaining))
+
+
+class Free:
+    """A control without limits, to compile with."""
+
+    rng = np.random.default_rng(0)
+    device, threads = "cpu", 1
+    x0: NDArray[np.float64] | None = None
+
+    def incumbent(self, x: Any) -> float | None:
+        return None
+
+    def bound(self, value: float) -> None:
+        pass
+
+    def spend(self, n: int) -> None:
+        pass
+
+    def stop(self) -> bool:
+        return False
+
+
+FREE = Free()

@@ -49,6 +49,9 @@ SHIPPED: dict[str, Callable[[], Problem]] = {
     "dag tiers": lambda: oe.problems.DAGProblem.random(
         rng(), 7, tiers=[[1, 3], [0, 2, 4, 5, 6]], required=[(0, 5), (5, 6)]
     ),
+    "dag bic": lambda: oe.problems.DAGProblem.random(
+        rng(), 7, loss="gaussian", penalty="bic", tiers=[[1, 3], [0, 2, 4, 5, 6]], forbidden=[(0, 5), (1, 3)]
+    ),
     "minmax": minmax,
     "minmax sparse": lambda: minmax(density=0.3, n_levels=3),
     "pymoo real": lambda: pymoo("rastrigin"),

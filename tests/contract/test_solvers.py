@@ -25,7 +25,8 @@ def dag_problems() -> dict[str, Problem]:
     rng = np.random.default_rng(3)
     random = oe.problems.DAGProblem.random
     known = random(rng, 7, tiers=[[1, 3], [0, 2, 4, 5, 6]], required=[(0, 5), (5, 6)])
-    return {"dag": random(rng, 9), "known": known}
+    sparse = random(rng, 7, loss="gaussian", penalty="bic", forbidden=[(0, 1), (3, 2)], tiers=[[6], range(6)])
+    return {"dag": random(rng, 9), "known": known, "sparse": sparse}
 
 
 SPECIAL: dict[
@@ -36,6 +37,7 @@ SPECIAL: dict[
     "dmmv_reference": minmax_problems,
     "minmax_exact": minmax_problems,
     "order_search": dag_problems,
+    "topo": dag_problems,
 }
 
 

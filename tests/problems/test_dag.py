@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import optengine as oe
+from optengine.kernels.order_table import best_parents_numpy
 from optengine.problems import DAGProblem, compare_graphs, random_weights, shd, simulate_linear
 from optengine.problems.dag.measures import order_divergence
 from optengine.problems.dag.problem import kkt_residual
@@ -44,6 +45,21 @@ def test_the_score_is_that_of_regressions_on_the_data(center: bool) -> None:
     assert problem.evaluate(order[None, :].astype(float)).F[0, 0] == pytest.approx(total, rel=1e-10)
     assert problem.weights(order) == pytest.approx(W, abs=1e-9)
     assert problem.describe(order)["variances"].sum() == pytest.approx(2 * total)
+
+
+@pytest.mark.parametrize("loss", ["ls", "gaussian"])
+def test_a_penalised_score_is_that_of_the_best_parents(loss: str) -> None:
+    problem = DAGProblem(data(n=60), loss=loss, penalty="l0", weight=0.05, required=[(3, 5)])
+    for seed in range(5):
+        order = problem.arrange(np.random.default_rng(seed).permutation(8)[None, :])[0]
+        total, W = 0.0, np.zeros((8, 8), dtype=bool)
+        for k, node in enumerate(order):
+            before, must = order[:k].tolist(), [3] if node == 5 else []
+            value, parents = best_parents_numpy(problem.gram, node, before, 0.05, loss == "gaussian", must)
+            total += value
+            W[parents, node] = True
+        assert problem.evaluate(order[None, :].astype(float)).F[0, 0] == pytest.approx(total, rel=1e-9)
+        assert np.array_equal(problem.describe(order)["graph"], W)
 
 
 def test_data_and_their_covariance_are_one_problem() -> None:
@@ -128,6 +144,25 @@ def wrong_data() -> dict[str, tuple[dict[str, Any], str]]:
         "loss": ({"data": X, "loss": "lss"}, "loss must be one of .*, got 'lss'; did you mean 'ls'"),
         "ridge": ({"data": X, "ridge": -1}, "ridge must be a number >= 0, got -1"),
         "samples": ({"covariance": COV, "n_samples": 0}, "n_samples must be an integer >= 1 or None, got 0"),
+        "penalty": ({"data": X, "penalty": "l2"}, "penalty must be one of .*, got 'l2'"),
+        "no penalty": ({"data": X, "loss": "gaussian"}, "penalty must be 'bic' or 'l0' with loss='gaussian'"),
+        "unweighted": ({"data": X, "penalty": "l0"}, "weight must be a number > 0 .*, got None"),
+        "bic of ls": (
+            {"data": X, "penalty": "bic"},
+            "penalty='bic' needs loss='gaussian' and n_samples, got 'ls'",
+        ),
+        "many": (
+            {"covariance": np.eye(17), "penalty": "l0"},
+            "penalty must be None beyond 16 nodes, got 'l0' for 17",
+        ),
+        "forbidden": (
+            {"data": X, "forbidden": [(0, 1)]},
+            "penalty must be .* where edges are forbidden, got None",
+        ),
+        "both kinds": (
+            {"data": X, "penalty": "l0", "weight": 1, "forbidden": [(0, 1)], "required": [(0, 1)]},
+            r"forbidden must not hold required edges, got \(0, 1\) in both",
+        ),
         "cyclic": ({"data": X, "required": cyclic}, r"required must be acyclic, got a cycle .* \[0, 1, 2\]"),
         "no node": ({"data": X, "required": [(0, 8)]}, r"two nodes in 0..7, got \(0, 8\)"),
         "no pairs": ({"data": X, "required": [1, 2, 3]}, "required must hold pairs"),
