@@ -193,7 +193,7 @@ def rows_of(
         W, seconds = measured(run)
         order = problem.order_of(W)
         rows[name] = row(order, seconds, W != 0)
-        result, more = measured(lambda order=order: solve(problem, "topo", x0=[order]))  # type: ignore[misc]
+        result, more = measured(lambda order=order: solve(problem, "topo", x0=[order]))  # type: ignore[misc]  # the default binds it
         rows[f"{name}+topo"] = row(result.x, seconds + more)
     return rows
 

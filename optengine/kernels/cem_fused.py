@@ -112,7 +112,7 @@ def _word(name: str) -> Any:
     from numba.core import types
     from numba.extending import intrinsic
 
-    @intrinsic  # type: ignore[misc, untyped-decorator, unused-ignore]
+    @intrinsic  # type: ignore[misc, untyped-decorator, unused-ignore]  # Numba has no types
     def operation(typing_context, a, b):  # type: ignore[no-untyped-def]
         def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
             return getattr(builder, name)(arguments[0], arguments[1])
@@ -127,7 +127,7 @@ def _same_bits(source: str, target: str) -> Any:
     from numba.core import types
     from numba.extending import intrinsic
 
-    @intrinsic  # type: ignore[misc, untyped-decorator, unused-ignore]
+    @intrinsic  # type: ignore[misc, untyped-decorator, unused-ignore]  # Numba has no types
     def cast(typing_context, a):  # type: ignore[no-untyped-def]
         def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
             return builder.bitcast(arguments[0], context.get_value_type(signature.return_type))
