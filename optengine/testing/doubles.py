@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -62,16 +62,24 @@ class Failing:
         self.problem, self.share = problem, share
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        lot = zlib.crc32(repr((args, sorted(kwargs.items(), key=str))).encode())
         returned = self.problem.function(*args, **kwargs)
         if self.problem.vectorized:
-            bad = np.random.default_rng(lot).random(n_rows(self.problem, args, kwargs)) < self.share
-            return _spoiled(returned, bad)
+            lots = [zlib.crc32(repr(row).encode()) for row in _rows(args, kwargs)]
+            return _spoiled(returned, np.array(lots) / 2**32 < self.share)
+        lot = zlib.crc32(repr((args, sorted(kwargs.items(), key=str))).encode())
         if lot / 2**32 >= self.share:
             return returned
         if lot % 2:
             raise ValueError("this candidate fails in the test")
         return float("nan")
+
+
+def _rows(args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    """The candidates of a vectorised call, one by one: what fails must not depend on the rest of the batch."""
+    columns: list[Any] = []
+    for given in (*args, *(kwargs[name] for name in sorted(kwargs))):
+        columns += given.values() if isinstance(given, Mapping) else [given]
+    return list(zip(*(np.asarray(column).tolist() for column in columns), strict=True))
 
 
 def _spoiled(returned: Any, bad: Any) -> Any:

@@ -88,6 +88,15 @@ class _Part:
         self._best, self._stale = math.inf, 0
         self._broken = False
 
+    def __getstate__(self) -> dict[str, Any]:
+        # The package leaves its random stream out when it is pickled; a copy would go another way.
+        return self.__dict__ | {"stream": self._strategy._rng.get_state()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        stream = state.pop("stream")
+        self.__dict__.update(state)
+        self._strategy._rng.set_state(stream)
+
     def learn(self, notes: list[Any], values: Floats) -> None:
         best = float(values.min())
         self._stale = 0 if best < self._best else self._stale + 1
