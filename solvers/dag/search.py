@@ -133,9 +133,8 @@ class OrderSearchRun:
                     continue
             if not control.stop():
                 if self._counts["restarts"] == self._options.restarts:
-                    control.conclude(
-                        "converged", f"no better score in {patience} rounds after the last restart"
-                    )  # type: ignore[attr-defined]
+                    message = f"no better score in {patience} rounds after the last restart"
+                    control.conclude("converged", message)  # type: ignore[attr-defined]
                     return
                 self._counts["restarts"] += 1
                 home = self._descended(control, self._rng.permutation(self._problem.n_nodes))
