@@ -1,7 +1,7 @@
 """What dag.py measures order_search against: the published search written out, NOTEARS, and packages from PyPI.
 
-Each takes centred data (n, d) and a limit in CPU seconds, and gives a weighted graph or an order; where the time is over
-the best that it has, or None.
+Each takes centred data (n, d) and a limit in CPU seconds, and gives a weighted graph or an order; where the time is
+over the best that it has, or None.
 """
 
 from __future__ import annotations
@@ -18,7 +18,11 @@ import numpy as np
 import scipy.linalg
 import scipy.optimize
 
-SMALL, LARGE, SEARCHES = 100, 400, 1  # sizes of the candidate sets, and searches of the large one, as published
+SMALL, LARGE, SEARCHES = (
+    100,
+    400,
+    1,
+)  # sizes of the candidate sets, and searches of the large one, as published
 
 
 class OutOfTime(Exception):
@@ -66,9 +70,8 @@ def reference(X: np.ndarray, order: np.ndarray, limit: float, raw: bool = True) 
         return W
 
     def score(W: np.ndarray) -> float:
-        if raw:
-            return float(((X - X @ W) ** 2).sum() / (2 * n))
-        return float(np.trace((eye - W).T @ G @ (eye - W)) / 2)
+        R = X - X @ W if raw else (eye - W).T @ G @ (eye - W)
+        return float((R**2).sum() / (2 * n) if raw else np.trace(R) / 2)
 
     order, searched = order.copy(), 0
     W = fit(order, np.zeros((d, d)), 0, d - 1)
@@ -165,8 +168,8 @@ def dagma(X: np.ndarray, limit: float, lambda1: float) -> tuple[np.ndarray | Non
 
 
 def causal_learn(name: str, X: np.ndarray, limit: float, seed: int) -> tuple[np.ndarray | None, bool]:
-    """GES or BOSS of causal-learn with their defaults and the BIC from the covariance: a pattern, 0.5 for each way of an
-    edge without direction.
+    """GES or BOSS of causal-learn with their defaults and the BIC from the covariance: a pattern, 0.5 for each way of
+    an edge without direction.
     """
     from causallearn.search.PermutationBased.BOSS import boss
     from causallearn.search.ScoreBased.GES import ges
@@ -191,14 +194,15 @@ def extension(pattern: np.ndarray) -> np.ndarray:
     graph, left = to.copy(), list(range(d))
     while left:
         here = np.ix_(left, left)
-        for k, node in enumerate(left):
+        for k in range(len(left)):
             own = both[here][k]
             near = own | to[here][k] | to[here][:, k]
             linked = both[here] | to[here] | to[here].T | np.eye(len(left), dtype=bool)
             if not to[here][k].any() and all(linked[a][near].all() for a in np.flatnonzero(own)):
                 break
         else:
-            node = left[0]
+            k = 0
+        node = left[k]
         others = [v for v in left if both[v, node]]
         graph[others, node] = True
         both[others, node] = both[node, others] = False

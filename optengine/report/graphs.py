@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -143,10 +144,16 @@ def _arrow(axes: Any, points: Floats, width: float, color: str, *, dashed: bool)
         step = line[inner] - line[end]
         line[end] = line[end] + step * min(0.45, (RADIUS + 0.02) / float(np.hypot(*step)))
     if dashed:  # against the layers: a bow, so that it does not hide an edge between the same nodes
-        style = {"connectionstyle": "arc3,rad=0.25", "posA": line[0], "posB": line[-1], "shrinkA": 0, "shrinkB": 0}
+        style = {
+            "connectionstyle": "arc3,rad=0.25",
+            "posA": line[0],
+            "posB": line[-1],
+            "shrinkA": 0,
+            "shrinkB": 0,
+        }
     else:
         codes, vertices = [path.MOVETO], [line[0]]
-        for a, b in zip(line[:-1], line[1:], strict=True):
+        for a, b in pairwise(line):
             half = np.array([0.0, 0.35 * (b[1] - a[1])]) if len(line) > 2 else (b - a) / 3.0
             vertices += [a + half, b - half, b]
             codes += [path.CURVE4] * 3
@@ -176,8 +183,12 @@ def _nodes(axes: Any, layout: Layout, labels: list[str]) -> None:
     patches = require("matplotlib.patches", extra="plot")
     long = max(len(label) for label in labels)
     for place, label in zip(layout.points, labels, strict=True):
-        axes.add_patch(patches.Circle(place, RADIUS, facecolor=FACE, edgecolor="#44525e", linewidth=1.0, zorder=3))
-        axes.annotate(label, place, fontsize=9 if long < 5 else 7 if long < 8 else 5, ha="center", va="center", zorder=5)
+        axes.add_patch(
+            patches.Circle(place, RADIUS, facecolor=FACE, edgecolor="#44525e", linewidth=1.0, zorder=3)
+        )
+        axes.annotate(
+            label, place, fontsize=9 if long < 5 else 7 if long < 8 else 5, ha="center", va="center", zorder=5
+        )
     axes.set_xlim(layout.low[0] - 0.5, layout.high[0] + 0.5)
     axes.set_ylim(layout.low[1] - 0.5, layout.high[1] + 0.5)
     axes.set_aspect("equal")

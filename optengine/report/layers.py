@@ -7,6 +7,8 @@ again and again by the mean place of its neighbours.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,7 +23,7 @@ class Layout:
     """Places of nodes and bends.
 
     Attributes:
-        points: (d, 2) places of the nodes, one unit a layer. paths: for each edge (i, j), its points (k, 2) from i to j.
+        points: (d, 2) places of the nodes, one unit a layer. paths: of each edge (i, j), points (k, 2) from i to j.
         low, high: (2,) corners of the nodes and bends.
     """
 
@@ -39,7 +41,7 @@ class Layout:
                 self._down.append([])
             chain.append(j)
             chains[i, j] = chain
-            for a, b in zip(chain[:-1], chain[1:], strict=True):
+            for a, b in pairwise(chain):
                 self._down[a].append(b)
         self._up: list[list[int]] = [[] for _ in self._layer]
         for a, below in enumerate(self._down):
@@ -84,7 +86,7 @@ class Layout:
                 size = sizes[-2] + sizes[-1]
                 means[-2:] = [(means[-2] * sizes[-2] + means[-1] * sizes[-1]) / size]
                 sizes[-2:] = [size]
-        return np.repeat(means, sizes) + offset
+        return np.asarray(np.repeat(means, sizes) + offset)
 
 
 def layers(edges: Bools) -> list[int]:

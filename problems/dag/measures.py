@@ -32,8 +32,8 @@ def compare_graphs(graph: ArrayLike, truth: ArrayLike) -> dict[str, float]:
     """Measures of an estimated graph.
 
     Returns:
-        `shd`; `precision`, `recall` and `f1`, their harmonic mean, of directed edges (1 where there is nothing to find);
-        `n_edges`, `n_true`.
+        `shd`; `precision`, `recall` and `f1`, their harmonic mean, of directed edges (1 where there is nothing to
+        find); `n_edges`, `n_true`.
 
     Raises:
         ProblemError: matrices that are not square, or of two sizes.
@@ -68,14 +68,12 @@ def order_divergence(order: ArrayLike, truth: ArrayLike) -> int:
 
 
 def sid(graph: ArrayLike, truth: ArrayLike) -> int:
-    """Structural intervention distance: pairs (i, j) for which adjusting for i's parents in `graph` misjudges do(i) on j.
+    """Structural intervention distance: how many effects of a node i on a node j `graph` misjudges, 0 to d (d - 1).
 
-    Peters and Buehlmann, Structural intervention distance for evaluating causal graphs, 2015, arXiv:1306.1043. Where j is
-    a parent of i in `graph`, it claims that i has no effect on j; else its parents of i must be a valid adjustment set
-    in `truth`: none of them descends from a node on a directed path from i to j, and they block all other paths (van
-    der Zander, Liskiewicz and Textor, 2014, arXiv:1203.3515 and after: separation in the graph without the first edges
-    of the directed paths). 0 says that every effect is judged rightly, as where `graph` has the true edges and more.
-    O((d + edges) * (d + edges)) steps, on DAGs only.
+    Peters and Buehlmann, Structural intervention distance for evaluating causal graphs, 2015, arXiv:1306.1043. Where j
+    is a parent of i in `graph`, it claims that i has no effect on j; else its parents of i must be a valid adjustment
+    set in `truth`: none of them descends from a node on a directed path from i to j, and they block all other paths.
+    0 says that every effect is judged rightly, as where `graph` has the true edges and more. O((d + edges)^2).
 
     Args:
         graph, truth: (d, d), weights or booleans, acyclic.
@@ -86,7 +84,9 @@ def sid(graph: ArrayLike, truth: ArrayLike) -> int:
     H, G = _pair(graph, truth)
     for name, edges in (("graph", H), ("truth", G)):
         if topological_order(edges) is None:
-            raise ProblemError(f"{name} must be acyclic, got a cycle; its intervention distance is not defined")
+            raise ProblemError(
+                f"{name} must be acyclic, got a cycle; its intervention distance is not defined"
+            )
     later = G.copy()  # later[u, v]: v descends from u
     for k in range(len(G)):
         later |= later[:, k : k + 1] & later[k : k + 1, :]
@@ -102,8 +102,7 @@ def _misjudged(G: Bools, later: Bools, i: int, given: Integers) -> int:
     others = ~inside
     others[i] = False
     ahead = inside | later[:, given].any(axis=1)  # nodes whose descendants, or they themselves, are given
-    # A given node descends from the last one but i on a directed path to j: `blocking` nodes w are on such paths for all
-    # their descendants j, and for j = w.
+    # Where a descendant w of i is given, or a node below it is, adjusting spoils the effect on w and on all below w.
     on_path = later[i] & ahead
     reaches = np.eye(d, dtype=bool) | later
     bad = reaches[on_path].any(axis=0)

@@ -58,8 +58,8 @@ def simulate_nonlinear(
         graph: (d, d), weights or booleans, acyclic; graph[i, j] for the edge from i to j.
         n_samples: n >= 1.
         mechanism: "mlp", a network of 100 sigmoid units with weights +-U(0.5, 2); "mim", an index model,
-            tanh + cos + sin of three weighted sums; "gp", a smooth function of all parents, a draw of a Gaussian process
-            with a squared exponential kernel of unit length; "gp_add", a sum of such functions of each parent.
+            tanh + cos + sin of three weighted sums; "gp", a smooth function of all parents, a draw of a Gaussian
+            process with a squared exponential kernel of unit length; "gp_add", a sum of such functions of each parent.
         noise: as for `simulate_linear`.
         scale: of the noise: a number, or (d,) where variances differ.
 

@@ -44,7 +44,9 @@ class BayesianNetwork:
         for k, table in enumerate(self.tables):
             shape = tuple(len(self.states[v]) for v in (*self.parents[k], k))
             if table.shape != shape:
-                raise ProblemError(f"the table of {self.names[k]!r} must have shape {shape}, got {table.shape}")
+                raise ProblemError(
+                    f"the table of {self.names[k]!r} must have shape {shape}, got {table.shape}"
+                )
             if not (table >= 0).all() or not (np.abs(table.sum(axis=-1) - 1.0) <= SUM).all():
                 raise ProblemError(f"the table of {self.names[k]!r} must hold probabilities with sums of 1")
 

@@ -113,7 +113,9 @@ def _table(source: Source, names: Sequence[str], states: dict[str, list[str]], b
         else:
             table[_place(source, names, states, match[2])] = values
     if np.isnan(table).any():
-        raise source.error(f"the table of {names[0]} must have a line for each state of its parents, got gaps")
+        raise source.error(
+            f"the table of {names[0]} must have a line for each state of its parents, got gaps"
+        )
     return np.ascontiguousarray(table)
 
 

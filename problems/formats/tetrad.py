@@ -58,8 +58,8 @@ def read_knowledge(path: str | PathLike[str], names: Sequence[str]) -> dict[str,
         names: of the columns of the data.
 
     Returns:
-        `tiers`, lists of numbers of nodes, or None where no tier names one; `forbidden` and `required`, pairs (from, to).
-        Where some nodes are in no tier, which leaves them free, or a tier forbids edges inside it (`2*`), that is said
+        `tiers`, lists of numbers of nodes, or None where no tier names one; `forbidden` and `required`, pairs (from,
+        to). Where some nodes are in no tier, which leaves them free, or a tier forbids edges inside it (`2*`), that is said
         by `forbidden`.
 
     Raises:
@@ -86,7 +86,9 @@ def read_knowledge(path: str | PathLike[str], names: Sequence[str]) -> dict[str,
         elif section in pairs and len(words) == 2:
             pairs[section].append(tuple(_node(source, word, names, i) for word in words))
         else:
-            raise source.error(f"expected a section of {SECTIONS[:3]} or pairs of nodes, got {source.quote(i)}", i)
+            raise source.error(
+                f"expected a section of {SECTIONS[:3]} or pairs of nodes, got {source.quote(i)}", i
+            )
     levels = [tiers[number] for number in sorted(tiers) if tiers[number]]
     if levels and sum(map(len, levels)) < len(names):
         forbidden += [
