@@ -7,20 +7,20 @@
 
 Grid: ER2, ER4, SF4 with d = 20, 50, 100, 200, Gaussian, exponential, Gumbel noise of unit scale, weights +-U(0.5, 2),
 n = 1000, centred, graphs 1 to 5; --quick takes graph 1 with Gaussian noise. Columns: the least-squares score
-1/(2n) ||X - XW||^2 of all regressions in the order found, the same for everyone; how far it is above the least one
-of the table, relative; SHD at threshold 0.3 (GES and BOSS as they give them, where an edge without direction is right for
+1/(2n) ||X - XW||^2 of all regressions in the order found, the same for everyone; how far it is above the least one of
+the table, relative; SHD at threshold 0.3 (GES and BOSS as they give them, where an edge without direction is right for
 either); CPU seconds of the whole call (`process_time` of one thread: for ours from the raw data on, compiled before);
 and how many times as long the reference took, with ">" where its limit ended it.
 
 `reference` is the published loop as published: 100 and 400 pairs, one search of the large set, regressions on the data
 for each node that a tried swap concerns, from a random order; `reference_gram` has its regressions from the Gram
-matrix, which is not what was published. `topo` starts from the same order. NOTEARS has lambda1 = 0.1, `dagma` its default 0.03
-and `dagma.02` the 0.02 of its documentation; GES and BOSS their defaults. Everybody has a limit in CPU seconds (LIMIT);
-who is stopped shows the best so far, or no score, and "*". Rows of peers may come from benchmarks/peers/dag.jsonl, taken
-by this script on the machine that its first line names ("f" in the table): compare their seconds within them only. The
-reference's are measured in this run. order_search ends by itself (`restarts=1`); `long` is order_search with many more
-restarts and another seed: the best score known.
-At the end: what topo and order_search make of the peers' outputs. Peers need `pip install dagma causal-learn`.
+matrix, which is not what was published. `topo` starts from the same order. NOTEARS has lambda1 = 0.1, `dagma` its
+default 0.03 and `dagma.02` the 0.02 of its documentation; GES and BOSS their defaults. Everybody has a limit in CPU
+seconds (LIMIT); who is stopped shows the best so far, or no score, and "*". Rows of peers may come from
+benchmarks/peers/dag.jsonl, taken by this script on the machine that its first line names ("f" in the table): compare
+their seconds within them only. The reference's are measured in this run. order_search ends by itself (`restarts=1`);
+`long` is order_search with many more restarts and another seed: the best score known. At the end: what topo and
+order_search make of the peers' outputs. Peers need `pip install dagma causal-learn`.
 """
 
 from __future__ import annotations

@@ -59,8 +59,8 @@ def read_knowledge(path: str | PathLike[str], names: Sequence[str]) -> dict[str,
 
     Returns:
         `tiers`, lists of numbers of nodes, or None where no tier names one; `forbidden` and `required`, pairs (from,
-        to). Where some nodes are in no tier, which leaves them free, or a tier forbids edges inside it (`2*`), that is said
-        by `forbidden`.
+        to). Where some nodes are in no tier, which leaves them free, or a tier forbids edges inside it (`2*`), that is
+        said by `forbidden`.
 
     Raises:
         ProblemError: the file is missing or damaged, or names a node that is not among `names`.
