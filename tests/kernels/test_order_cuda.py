@@ -1,4 +1,4 @@
-"""Descents on the device: the source compiles, one block run on the CPU and a real device take the Numba form's moves."""
+"""Descents on the device: the source compiles; its blocks, run on the CPU, and a device take the Numba form's moves."""
 
 from __future__ import annotations
 
