@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         read_graph as read_graph,
         read_knowledge as read_knowledge,
         read_network as read_network,
+        read_table as read_table,
     )
     from optengine.problems.maxcut import MaxCut as MaxCut
     from optengine.problems.minmax import MinMaxViolation as MinMaxViolation
@@ -77,6 +78,7 @@ else:
                 "read_graph",
                 "read_knowledge",
                 "read_network",
+                "read_table",
             ],
             "optengine.problems.maxcut": ["MaxCut"],
             "optengine.problems.minmax": ["MinMaxViolation"],

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import csv
 from functools import lru_cache
+from os import PathLike
 
 import numpy as np
+from numpy.typing import NDArray
 
 from optengine.core.errors import ProblemError
 from optengine.core.problem import Problem
@@ -67,7 +69,21 @@ def _recognise(source: Source) -> float:
     return FITS if all(fits) else RESEMBLES if sum(fits) > len(fits) / 2 else NO
 
 
-def read_columns(source: Source) -> tuple[np.ndarray, list[str]]:
+def read_table(path: str | PathLike[str]) -> tuple[NDArray[np.float64], list[str]]:
+    """Read a table with a header line: numbers (n, d), and the names of their columns.
+
+    Raises:
+        ProblemError: the file is missing, damaged, or no such table.
+    """
+    source = Source.open(path)
+    if _header(source) is None:
+        raise source.error(
+            f"expected a header line with names of columns, got {source.quote(source.first_line)}"
+        )
+    return _columns(source)
+
+
+def _columns(source: Source) -> tuple[NDArray[np.float64], list[str]]:
     """Numbers (n, d) and the names of their columns.
 
     Raises:
@@ -97,7 +113,7 @@ def read_columns(source: Source) -> tuple[np.ndarray, list[str]]:
 
 
 def _parse(source: Source) -> list[Problem]:
-    data, names = read_columns(source)
+    data, names = _columns(source)
     try:
         problem = DAGProblem(data, name=source.name)
     except ProblemError as error:

@@ -1,6 +1,6 @@
 """Run one block of a CUDA source on the CPU: threads of C++ with a barrier, so that logic and barriers are tested.
 
-Not the arithmetic of a device and not its memory model, but a wrong index or formula shows, and mostly a missed barrier.
+Not the arithmetic of a device nor its memory model, but a wrong index or formula shows, and mostly a missed barrier.
 """
 
 from __future__ import annotations

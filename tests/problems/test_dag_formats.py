@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import optengine as oe
-from optengine.problems import DAGProblem, read, read_graph, read_knowledge, read_network
+from optengine.problems import DAGProblem, read, read_graph, read_knowledge, read_network, read_table
 
 ROWS = [[1.0, 2.5, 3.0], [4.0, 5.0, 6.5], [0.0, 1.0, -1.0], [2.0, 7.0, 1e-1], [3.0, 3.0, 4.0]]
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
@@ -44,6 +44,9 @@ def test_a_table_is_data_for_a_graph(tmp_path: Path, text: str) -> None:
     assert problem.gram == pytest.approx(DAGProblem(ROWS).gram)
     result = oe.solve(problem, "dag_exact")
     assert result.details["names"] == ["raf", "mek", "p38"]
+    data, names = read_table(tmp_path / "cells.csv")
+    assert data.tolist() == ROWS
+    assert names == ["raf", "mek", "p38"]
 
 
 @pytest.mark.parametrize(
@@ -61,6 +64,11 @@ def test_a_table_is_data_for_a_graph(tmp_path: Path, text: str) -> None:
 def test_a_bad_table_is_told_where(tmp_path: Path, text: str, match: str) -> None:
     with pytest.raises(oe.ProblemError, match=match):
         read(write(tmp_path, text))
+
+
+def test_numbers_alone_are_no_table_with_names(tmp_path: Path) -> None:
+    with pytest.raises(oe.ProblemError, match="expected a header line with names of columns, got '1 2'"):
+        read_table(write(tmp_path, "1 2\n3 4\n5 6\n"))
 
 
 BIF = """// a comment
