@@ -122,7 +122,7 @@ def _measured(todo: list[Row], run: Callable[[Row], Row], workers: int, minutes:
 
 def header() -> Row:
     versions = {}
-    for name in ("optengine", "numpy", "pymoo", "nevergrad", "ioh"):
+    for name in ("optengine", "numpy", "scipy", "pymoo", "nevergrad", "ioh", "dagma", "causal-learn"):
         try:
             versions[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:

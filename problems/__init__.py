@@ -18,13 +18,29 @@ if TYPE_CHECKING:
     )
     from optengine.problems.applications.tomography import tomography as tomography
     from optengine.problems.dag import (
+        BayesianNetwork as BayesianNetwork,
         DAGProblem as DAGProblem,
         compare_graphs as compare_graphs,
+        order_divergence as order_divergence,
         random_weights as random_weights,
         shd as shd,
+        sid as sid,
         simulate_linear as simulate_linear,
+        simulate_logistic as simulate_logistic,
+        simulate_nonlinear as simulate_nonlinear,
+        simulate_sachs as simulate_sachs,
+        to_networkx as to_networkx,
+        write_graphml as write_graphml,
     )
-    from optengine.problems.formats import FORMATS as FORMATS, read as read, read_all as read_all
+    from optengine.problems.formats import (
+        FORMATS as FORMATS,
+        read as read,
+        read_all as read_all,
+        read_graph as read_graph,
+        read_knowledge as read_knowledge,
+        read_network as read_network,
+        read_table as read_table,
+    )
     from optengine.problems.maxcut import MaxCut as MaxCut
     from optengine.problems.minmax import MinMaxViolation as MinMaxViolation
     from optengine.problems.qap import QAP as QAP
@@ -41,13 +57,29 @@ else:
             "optengine.problems.applications.quantize_linear": ["quantize_linear", "quantize_model"],
             "optengine.problems.applications.tomography": ["tomography"],
             "optengine.problems.dag": [
+                "BayesianNetwork",
                 "DAGProblem",
                 "compare_graphs",
+                "order_divergence",
                 "random_weights",
                 "shd",
+                "sid",
                 "simulate_linear",
+                "simulate_logistic",
+                "simulate_nonlinear",
+                "simulate_sachs",
+                "to_networkx",
+                "write_graphml",
             ],
-            "optengine.problems.formats": ["FORMATS", "read", "read_all"],
+            "optengine.problems.formats": [
+                "FORMATS",
+                "read",
+                "read_all",
+                "read_graph",
+                "read_knowledge",
+                "read_network",
+                "read_table",
+            ],
             "optengine.problems.maxcut": ["MaxCut"],
             "optengine.problems.minmax": ["MinMaxViolation"],
             "optengine.problems.qap": ["QAP"],

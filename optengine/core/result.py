@@ -161,7 +161,7 @@ class Result:
         return frame
 
     def plot(self, kind: str | None = None, **options: Any) -> Any:
-        """Draw the run and return a matplotlib Axes; kinds: "history", "front" (default: what the run has)."""
+        """Draw the run and return a matplotlib Axes; kinds: "history", "front" (default: what the run has), "graph"."""
         from optengine.report.plots import plot_result
 
         return plot_result(self, kind, **options)

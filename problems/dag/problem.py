@@ -67,12 +67,14 @@ class DAGProblem(Problem):
 
     Attributes:
         gram: (d, d), read-only. before: (d, d), before[u, v]: node u must stand before v. n_nodes: d.
-        truth: (d, d) true weights where they are known, else None.
+        truth: (d, d) true weights where they are known, else None. names: of the nodes, where they are known.
 
     Raises:
         ProblemError: data that are not finite, constant or dependent columns, too few rows, a covariance that is not
             symmetric and definite, contradictory knowledge.
     """
+
+    names: tuple[str, ...] | None = None
 
     def __init__(
         self,
@@ -306,6 +308,8 @@ class DAGProblem(Problem):
             "variances": ((self.gram @ residual) * residual).sum(axis=0),
             "kkt_residual": kkt_residual(self.gram, W),
         }
+        if self.names is not None:
+            described["names"] = list(self.names)
         if self.truth is not None:
             from optengine.problems.dag.measures import shd
 

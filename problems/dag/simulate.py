@@ -1,7 +1,8 @@
 """Random graphs and data of linear structural equations, x = W' x + noise, as NOTEARS simulates them.
 
-Zheng et al., DAGs with NO TEARS, 2018, arXiv:1803.01422: Erdos-Renyi graphs (ER) and scale-free ones (SF, Barabasi and
-Albert, 1999), weights of either sign, noise of unit scale.
+Zheng et al., DAGs with NO TEARS, 2018, arXiv:1803.01422: Erdos-Renyi graphs (ER), scale-free ones (SF, Barabasi and
+Albert, 1999) and bipartite ones (BP), weights of either sign, noise of unit scale. `mechanisms` has data of other
+equations.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from optengine.core.errors import ProblemError, did_you_mean
 
 Floats = NDArray[np.float64]
 
-GRAPHS = ("ER", "SF")
-NOISES = ("gaussian", "exponential", "gumbel", "uniform")
+GRAPHS = ("ER", "SF", "BP")
+SOURCES = 0.2  # share of the nodes of a bipartite graph that edges leave
+NOISES = ("gaussian", "exponential", "gumbel", "uniform", "logistic")
 
 
 def random_weights(
@@ -32,8 +34,9 @@ def random_weights(
         rng: random numbers.
         n_nodes: d >= 2.
         degree: edges a node, on average: "ER" draws each pair with the probability that gives degree * d edges, "SF"
-            ties every node but the first ones to `degree` earlier ones, chosen by their number of edges.
-        graph: "ER" or "SF".
+            ties every node but the first ones to `degree` earlier ones, chosen by their number of edges, "BP" draws
+            pairs of a source, a fifth of the nodes, and another node likewise.
+        graph: "ER", "SF" or "BP".
         weights: absolute values, uniform between the two; the sign is random.
 
     Raises:
@@ -53,8 +56,10 @@ def random_weights(
     d = int(n_nodes)
     if graph == "ER":
         edges = np.triu(rng.random((d, d)) < min(1.0, 2.0 * degree / (d - 1)), 1)
-    else:
+    elif graph == "SF":
         edges = _scale_free(rng, d, int(degree))
+    else:
+        edges = _bipartite(rng, d, int(degree))
     W = edges * rng.uniform(low, high, (d, d)) * rng.choice([-1.0, 1.0], (d, d))
     order = rng.permutation(d)
     shuffled = np.zeros((d, d))
@@ -72,6 +77,14 @@ def _scale_free(rng: Generator, d: int, degree: int) -> NDArray[np.bool_]:
     return edges
 
 
+def _bipartite(rng: Generator, d: int, degree: int) -> NDArray[np.bool_]:
+    """Edges from the first nodes to the others, each pair with the probability that gives degree * d of them."""
+    first = max(1, round(SOURCES * d))
+    edges = np.zeros((d, d), dtype=bool)
+    edges[:first, first:] = rng.random((first, d - first)) < min(1.0, degree * d / (first * (d - first)))
+    return edges
+
+
 def simulate_linear(
     rng: Generator, W: ArrayLike, n_samples: int, *, noise: str = "gaussian", scale: ArrayLike = 1.0
 ) -> Floats:
@@ -81,41 +94,69 @@ def simulate_linear(
         rng: random numbers.
         W: (d, d), acyclic.
         n_samples: n >= 1.
-        noise: "gaussian", "exponential" (mean 1), "gumbel" (both not centred), or "uniform" on [-1, 1].
+        noise: "gaussian", "exponential" (mean 1), "gumbel" (both not centred), "uniform" on [-1, 1], or "logistic".
         scale: of the noise: a number, or (d,) where variances differ.
 
     Raises:
         ProblemError: a value outside its range, or weights with a cycle.
     """
+    weights, order = checked_graph(W, "W")
+    check_samples(n_samples)
+    X = draw_noise(rng, noise, int(n_samples), scale, len(weights))
+    for node in order:
+        X[:, node] += X @ weights[:, node]
+    return X
+
+
+def checked_graph(W: ArrayLike, name: str) -> tuple[Floats, list[int]]:
+    """W as floats (d, d), and a topological order of its nodes.
+
+    Raises:
+        ProblemError: no square matrix, or a cycle; the message names `name`.
+    """
     weights = np.asarray(W, dtype=np.float64)
     if weights.ndim != 2 or weights.shape[0] != weights.shape[1]:
-        raise ProblemError(f"W must be a square matrix, got shape {weights.shape}")
+        raise ProblemError(f"{name} must be a square matrix, got shape {weights.shape}")
+    order = topological_order(weights != 0)
+    if order is None:
+        raise ProblemError(f"{name} must be acyclic, got weights with a cycle")
+    return weights, order
+
+
+def check_samples(n_samples: int) -> None:
+    """Refuse anything but an integer >= 1.
+
+    Raises:
+        ProblemError: it is something else.
+    """
+    if isinstance(n_samples, bool) or not isinstance(n_samples, (int, np.integer)) or n_samples < 1:
+        raise ProblemError(f"n_samples must be an integer >= 1, got {n_samples!r}")
+
+
+def draw_noise(rng: Generator, noise: str, n: int, scale: ArrayLike, d: int) -> Floats:
+    """Noise (n, d) of a kind in NOISES, column j times scale[j].
+
+    Raises:
+        ProblemError: an unknown kind, or scales that are not > 0.
+    """
     if noise not in NOISES:
         raise ProblemError(
             f"noise must be one of {list(NOISES)}, got {noise!r}{did_you_mean(str(noise), NOISES)}"
         )
-    if isinstance(n_samples, bool) or not isinstance(n_samples, (int, np.integer)) or n_samples < 1:
-        raise ProblemError(f"n_samples must be an integer >= 1, got {n_samples!r}")
-    d = len(weights)
     scales = np.asarray(scale, dtype=np.float64)
     if scales.shape not in ((), (d,)) or not (scales > 0).all():
         raise ProblemError(f"scale must be a number > 0 or {d} of them, got {scale!r}")
-    order = topological_order(weights != 0)
-    if order is None:
-        raise ProblemError("W must be acyclic, got weights with a cycle")
-    size = (int(n_samples), d)
     if noise == "gaussian":
-        E = rng.standard_normal(size)
+        E = rng.standard_normal((n, d))
     elif noise == "exponential":
-        E = rng.exponential(1.0, size)
+        E = rng.exponential(1.0, (n, d))
     elif noise == "gumbel":
-        E = rng.gumbel(0.0, 1.0, size)
+        E = rng.gumbel(0.0, 1.0, (n, d))
+    elif noise == "logistic":
+        E = rng.logistic(0.0, 1.0, (n, d))
     else:
-        E = rng.uniform(-1.0, 1.0, size)
-    X = E * scales
-    for node in order:
-        X[:, node] += X @ weights[:, node]
-    return X
+        E = rng.uniform(-1.0, 1.0, (n, d))
+    return np.asarray(E * scales)
 
 
 def topological_order(edges: NDArray[np.bool_]) -> list[int] | None:

@@ -4,7 +4,8 @@
 is recognised by content, never by the extension; files may be compressed with gzip. If an `INDEX.tsv` beside or above
 the file lists it, the problem's `best_known` and `best_known_source` are set, unless a random point is already better:
 then the file is not the instance that the index means, and `best_known_source` says so. `read_solution` reads published
-tours and assignments.
+tours and assignments, `read_graph` and `read_knowledge` graphs and knowledge of Tetrad, `read_network` BIF networks,
+`read_table` the numbers of a table.
 
 A new format is one module with one `Format`, and one line in `FORMATS`.
 """
@@ -19,13 +20,28 @@ from optengine.core.errors import ProblemError
 from optengine.core.problem import Problem
 from optengine.problems.believe import set_best_known
 from optengine.problems.formats.base import NO, Format
+from optengine.problems.formats.bif import BIF, read_network
 from optengine.problems.formats.index import best_known
 from optengine.problems.formats.qaplib import QAPLIB
 from optengine.problems.formats.solution import Solution, read_solution
 from optengine.problems.formats.source import Source
+from optengine.problems.formats.table import TABLE, read_table
+from optengine.problems.formats.tetrad import read_graph, read_knowledge
 from optengine.problems.formats.tsplib import TSPLIB
 
-__all__ = ["FORMATS", "Format", "Solution", "bundled", "read", "read_all", "read_solution"]
+__all__ = [
+    "FORMATS",
+    "Format",
+    "Solution",
+    "bundled",
+    "read",
+    "read_all",
+    "read_graph",
+    "read_knowledge",
+    "read_network",
+    "read_solution",
+    "read_table",
+]
 
 # Of formats that are equally sure of a file, the first reads it.
 FORMATS: dict[str, Format] = {
@@ -33,6 +49,8 @@ FORMATS: dict[str, Format] = {
     for format in (
         TSPLIB,
         QAPLIB,
+        BIF,
+        TABLE,
     )
 }
 

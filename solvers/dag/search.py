@@ -43,6 +43,8 @@ class OrderSearch:
         strength: nodes that a kick carries away, >= 1.
         reach: how far at most, as a share of the order, in (0, 1].
         patience: rounds without a better score before a restart, >= 1. None: 20 a node.
+        restarts: random orders that the search goes on from after it stalled the first time, each until it stalls
+            again, before it ends as converged, >= 0. None: it goes on until a limit.
 
     Raises:
         OptionError: a value outside its range.
@@ -55,14 +57,15 @@ class OrderSearch:
     strength: int = 3
     reach: float = 0.3
     patience: int | None = None
+    restarts: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("starts", "strength", "patience"):
+        for name, low in (("starts", 1), ("strength", 1), ("patience", 1), ("restarts", 0)):
             value = getattr(self, name)
-            if value is None and name == "patience":
+            if value is None and name in ("patience", "restarts"):
                 continue
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise OptionError(f"{name} must be an integer >= 1, got {value!r}")
+            if not isinstance(value, int) or isinstance(value, bool) or value < low:
+                raise OptionError(f"{name} must be an integer >= {low}, got {value!r}")
         if not isinstance(self.swaps, bool):
             raise OptionError(f"swaps must be True or False, got {self.swaps!r}")
         if (
@@ -71,6 +74,11 @@ class OrderSearch:
             or not 0 < self.reach <= 1
         ):
             raise OptionError(f"reach must be in (0, 1], got {self.reach!r}")
+
+    @property
+    def needs_limit(self) -> bool:
+        """Whether it goes on until a limit."""
+        return self.restarts is None
 
     def refuses(self, problem: Problem) -> str | None:
         """Anything but a DAGProblem."""
@@ -106,7 +114,7 @@ class OrderSearchRun:
         tiny.evaluate(np.arange(4.0)[None, :])
 
     def search(self, control: Control) -> None:
-        """Descend from several starts, then kick the best until told to stop."""
+        """Descend from several starts, then kick the best; again from random orders, until told to stop."""
         home = self._first(control)
         patience = self._options.patience or 20 * self._problem.n_nodes
         while not control.stop():
@@ -124,6 +132,10 @@ class OrderSearchRun:
                 if home.value < value:
                     continue
             if not control.stop():
+                if self._counts["restarts"] == self._options.restarts:
+                    message = f"no better score in {patience} rounds after the last restart"
+                    control.conclude("converged", message)  # type: ignore[attr-defined]
+                    return
                 self._counts["restarts"] += 1
                 home = self._descended(control, self._rng.permutation(self._problem.n_nodes))
 

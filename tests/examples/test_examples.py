@@ -19,6 +19,7 @@ PROMISES = {
     "mpc_quadrotor.py": "flight drawn in",
     "mixed_constrained.py": "from the best vessel known",
     "graph_from_data.py": "optimal BIC",
+    "graph_with_frequencies.py": "drawn in out/graph_with_frequencies.png",
     "order_of_jobs.py": "model: ",
     "two_objectives.py": "front drawn in",
 }

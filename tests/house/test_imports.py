@@ -29,7 +29,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "": ("core.lazy",),  # optengine/__init__.py
 }
 # Packages whose names resolve on first use: their imports for type checkers do not count.
-LAZY = {"", "problems", "solvers"}
+LAZY = {"", "problems", "solvers", "workflows"}
 # A module and what it may import besides, inside a function only.
 LATE = {"core.result": ("report",)}
 

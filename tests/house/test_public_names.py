@@ -16,7 +16,7 @@ import pytest
 import optengine
 from optengine.core.lazy import attach
 
-LAZY = ["optengine", "optengine.problems", "optengine.solvers"]
+LAZY = ["optengine", "optengine.problems", "optengine.solvers", "optengine.workflows"]
 HEAVY = {
     "botorch", "cupy", "gpytorch", "loky", "matplotlib", "moocore", "numba", "ortools", "pandas", "pymoo", "rich",
     "scipy.optimize", "sqlalchemy", "torch",
@@ -34,7 +34,7 @@ def loaded_by(statement: str) -> set[str]:
     "statement",
     [
         "import optengine",
-        "import optengine.problems, optengine.solvers, optengine.core.errors",
+        "import optengine.problems, optengine.solvers, optengine.workflows, optengine.core.errors",
         "import optengine; dir(optengine); optengine.OptionError; optengine.__version__",
     ],
 )

@@ -111,7 +111,7 @@ def test_measures_by_hand() -> None:
     found = np.array([[0, 0, 1], [1, 0, 1], [0, 0, 0]])  # one reversed, one superfluous
     assert shd(found, truth) == 2
     measures = compare_graphs(found, truth)
-    assert measures == {"shd": 2, "precision": 1 / 3, "recall": 0.5, "n_edges": 3, "n_true": 2}
+    assert measures == {"shd": 2, "precision": 1 / 3, "recall": 0.5, "f1": 0.4, "n_edges": 3, "n_true": 2}
     assert order_divergence([1, 0, 2], truth) == 1
     with pytest.raises(oe.ProblemError, match="square and of one size"):
         shd(found, truth[:2])

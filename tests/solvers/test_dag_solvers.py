@@ -33,6 +33,17 @@ def test_order_search_finds_the_proved_optimum(seed: int) -> None:
     assert proof.n_evaluations >= 2**problem.n_nodes - 1
 
 
+def test_order_search_that_may_not_restart_ends_by_itself() -> None:
+    problem = random_problem(1, 12)
+    result = oe.solve(problem, oe.solvers.OrderSearch(restarts=1, patience=100), seed=0)
+    assert result.status == "converged"
+    assert "100 rounds" in result.message
+    assert result.details["restarts"] == 1
+    assert result.fun == pytest.approx(oe.solve(problem, "dag_exact").fun, rel=1e-9)
+    with pytest.raises(oe.OptionError, match="budget"):
+        oe.solve(problem, "order_search")
+
+
 @pytest.mark.parametrize("seed", range(20))
 @pytest.mark.parametrize("penalty", ["bic", "l0"])
 def test_order_search_finds_the_proved_optimum_under_a_penalty(seed: int, penalty: str) -> None:
@@ -221,7 +232,15 @@ def test_a_wrong_option_of_topo_is_named(option: str, value: Any) -> None:
 
 @pytest.mark.parametrize(
     ("option", "value"),
-    [("starts", 0), ("strength", 1.5), ("reach", 0.0), ("reach", 2), ("patience", 0), ("swaps", 1)],
+    [
+        ("starts", 0),
+        ("strength", 1.5),
+        ("reach", 0.0),
+        ("reach", 2),
+        ("patience", 0),
+        ("swaps", 1),
+        ("restarts", -1),
+    ],
 )
 def test_a_wrong_option_is_named(option: str, value: Any) -> None:
     with pytest.raises(oe.OptionError, match=f"{option} must be .*, got {value}"):

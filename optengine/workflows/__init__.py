@@ -1,0 +1,16 @@
+"""Jobs made of several solves; names resolve on first use."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from optengine.workflows.bootstrap import (
+        EdgeFrequencies as EdgeFrequencies,
+        bootstrap_edges as bootstrap_edges,
+    )
+else:
+    from optengine.core.lazy import attach
+
+    __getattr__, __dir__, __all__ = attach(
+        __name__, {"optengine.workflows.bootstrap": ["EdgeFrequencies", "bootstrap_edges"]}
+    )
+    del attach
