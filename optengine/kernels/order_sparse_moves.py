@@ -156,6 +156,8 @@ def sparse_kicks(
 ) -> tuple[int, int, int]:
     """`order_search.kicks` for chosen parents: rounds of a kick and a descent, in place.
 
+    A sweep visits the nodes whose parents the kick, or the sweep before, changed; the others hardly ever move.
+
     Args:
         G, order, rules, paths, before: the order and its paths. home: memory for the paths of the best order.
         nodes: (rounds, d), permutations: whom each round's sweeps visit.
@@ -170,20 +172,26 @@ def sparse_kicks(
     for v in range(d):
         copy_row(paths, v, home, v)
     value, seen, better = total(paths), 0, 0
-    dirty = np.zeros(d, np.bool_)
+    dirty, look = np.zeros(d, np.bool_), np.zeros(d, np.bool_)
     for r in range(len(nodes)):
         if seen >= limit:
             return seen, better, r
         dirty[:] = False
+        look[:] = False
         for k in range(draws.shape[1]):
             i = int(draws[r, k, 0] * d)
             j = i + int(np.round((2.0 * draws[r, k, 1] - 1.0) * d))
-            carry(G, order, rules, paths, before, dirty, i, min(max(j, 0), d - 1))
+            look[order[i]] = True
+            carry(G, order, rules, paths, before, look, i, min(max(j, 0), d - 1))
         while seen < limit:
-            n, moved = sparse_sweep(G, order, rules, paths, before, dirty, nodes[r], limit - seen, least)
+            visited = nodes[r][look[nodes[r]]]
+            dirty |= look
+            look[:] = False
+            n, moved = sparse_sweep(G, order, rules, paths, before, look, visited, limit - seen, least)
             seen += n
             if moved == 0:
                 break
+        dirty |= look
         now = total(paths)
         keep = now <= value + least
         if keep:
