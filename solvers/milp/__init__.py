@@ -1,0 +1,1 @@
+"""Mixed-integer programs: exact backends, search around predictions, and neighbourhoods of incumbents."""
