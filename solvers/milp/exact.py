@@ -117,9 +117,7 @@ class MILPExactRun:
         """Run several backends, one thread each, until the first has a proof or the run must end."""
         race = _Race()
         for name in names:
-            race.enter(
-                name, lambda name=name, **heard: self._solve(desk, name, 1, **heard)
-            )
+            race.enter(name, lambda name=name, **heard: self._solve(desk, name, 1, **heard))
         self.details["raced"] = names
         return race.watch(desk)
 
@@ -153,7 +151,8 @@ class _Race:
         """Start all, hand on what they tell, and return the answer that decides, or the best."""
         for thread in self._threads:
             thread.start()
-        open_, best, errors = len(self._threads), None, []
+        open_, errors = len(self._threads), []
+        best: LinearResult | None = None
         try:
             while open_ and not (best is not None and _decides(best)):
                 if desk.stop():
