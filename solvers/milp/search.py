@@ -108,6 +108,9 @@ class PredictAndSearch:
             return "it reads the rows of a MILP"
         if not len(problem.binaries):
             return "it needs binary variables to predict, and the model has none; solve it with 'milp'"
+        refuses = getattr(self.predictor, "refuses", None)
+        if refuses is not None and (reason := refuses(problem)) is not None:
+            return str(reason)
         if self.backend in BACKENDS:
             return refusal(problem.model, self.backend)
         return None
@@ -203,5 +206,7 @@ def _predictor(options: PredictAndSearch) -> Predictor:
         return options.predictor
     if options.model is None:
         return Relaxation()
-    loaded: Predictor = import_module("optengine.solvers.milp.learning").load_predictor(options.model)
+    loaded: Predictor = import_module("optengine.solvers.milp.learning.predictor").Predictor.load(
+        options.model
+    )
     return loaded
