@@ -201,8 +201,8 @@ def main() -> None:
     print(f"\n{len(proved)} of {len(shown)} runs proved an optimum; {len(broken)} break a line")
     if len(more):
         print(
-            f"overhead where proved: median {1e3 * np.median(more):.0f} ms, 90 % below {1e3 * np.quantile(more, 0.9):.0f} ms,"
-            f" largest {1e3 * more.max():.0f} ms"
+            f"overhead where proved: median {1e3 * np.median(more):.0f} ms, "
+            f"90 % below {1e3 * np.quantile(more, 0.9):.0f} ms, largest {1e3 * more.max():.0f} ms"
         )
 
 
