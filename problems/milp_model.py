@@ -136,7 +136,7 @@ class Expression:
         )
 
     def __matmul__(self, vector: Any) -> Expression:
-        return self.__rmatmul__(np.transpose(vector) if np.ndim(vector) == 2 else vector)
+        return self.__rmatmul__(vector.T if np.ndim(vector) == 2 else vector)
 
     def __neg__(self) -> Expression:
         return self * -1.0
@@ -145,7 +145,8 @@ class Expression:
         return self + (-other if isinstance(other, Expression) else -_numbers(other, "a difference"))
 
     def __rsub__(self, other: Any) -> Expression:
-        return -self + other
+        difference: Expression = -self + other
+        return difference
 
     def __truediv__(self, divisor: Any) -> Expression:
         return self * (1.0 / _numbers(divisor, "a quotient"))
