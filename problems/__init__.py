@@ -42,6 +42,8 @@ if TYPE_CHECKING:
         read_table as read_table,
     )
     from optengine.problems.maxcut import MaxCut as MaxCut
+    from optengine.problems.milp import MILP as MILP
+    from optengine.problems.milp_model import Model as Model
     from optengine.problems.minmax import MinMaxViolation as MinMaxViolation
     from optengine.problems.qap import QAP as QAP
     from optengine.problems.tsp import TSP as TSP
@@ -81,6 +83,8 @@ else:
                 "read_table",
             ],
             "optengine.problems.maxcut": ["MaxCut"],
+            "optengine.problems.milp": ["MILP"],
+            "optengine.problems.milp_model": ["Model"],
             "optengine.problems.minmax": ["MinMaxViolation"],
             "optengine.problems.qap": ["QAP"],
             "optengine.problems.tsp": ["TSP"],

@@ -109,6 +109,7 @@ def _solve(command: Parser) -> None:
         metavar="KEY=VALUE",
         help="an option of the solver; may be repeated",
     )
+    add("--model", metavar="FILE", help="trained predictor, for the solver predict_and_search")
     add("--budget", type=int, metavar="N", help="evaluations")
     add("--time-limit", type=float, metavar="S", help="seconds, after compilation")
     add("--target", type=float, metavar="V", help="stop when the objective is this good")

@@ -22,6 +22,8 @@ from optengine.problems.believe import set_best_known
 from optengine.problems.formats.base import NO, Format
 from optengine.problems.formats.bif import BIF, read_network
 from optengine.problems.formats.index import best_known
+from optengine.problems.formats.lp import LP
+from optengine.problems.formats.mps import MPS
 from optengine.problems.formats.qaplib import QAPLIB
 from optengine.problems.formats.solution import Solution, read_solution
 from optengine.problems.formats.source import Source
@@ -48,6 +50,8 @@ FORMATS: dict[str, Format] = {
     format.name: format
     for format in (
         TSPLIB,
+        MPS,
+        LP,
         QAPLIB,
         BIF,
         TABLE,

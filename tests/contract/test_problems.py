@@ -52,6 +52,7 @@ SHIPPED: dict[str, Callable[[], Problem]] = {
     "dag bic": lambda: oe.problems.DAGProblem.random(
         rng(), 7, loss="gaussian", penalty="bic", tiers=[[1, 3], [0, 2, 4, 5, 6]], forbidden=[(0, 5), (1, 3)]
     ),
+    "milp": lambda: oe.problems.MILP.random(rng()),
     "minmax": minmax,
     "minmax sparse": lambda: minmax(density=0.3, n_levels=3),
     "pymoo real": lambda: pymoo("rastrigin"),
