@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from optengine.core.space import Batch
 from optengine.solvers.bayes.acquisition import log_ei, log_feasible
+from optengine.solvers.bayes.design import n_initial
 from optengine.solvers.bayes.told import Told
 from optengine.surrogates.features import Features
 from optengine.surrogates.fit import Fit, Prior
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 
-EXACT = Prior(noise=(-10.0, 2.0), least_noise=1e-8, most_noise=1e-1)
-NOISY = Prior(noise=(-4.0, 1.5), least_noise=1e-6, most_noise=2.0)
+EXACT = Prior(lengthscale=(0.0, 1.0), scale=(0.0, 1.0), noise=(-10.0, 2.0), least_noise=1e-8, most_noise=1e-1)
+NOISY = Prior(lengthscale=(0.0, 1.0), scale=(0.0, 1.0), noise=(-4.0, 1.5), least_noise=1e-6, most_noise=2.0)
 LABELS = Prior(noise=(-3.0, 1.0), least_noise=1e-3, most_noise=1.0)
 
 COLD_POINTS = 100  # of a first fit: hyperparameters of a subset start the fit to all
@@ -86,6 +87,7 @@ class Model:
 
     def __init__(self, options: BO, problem: Problem, features: Features, rng: Generator) -> None:
         self._options, self._features, self._rng = options, features, rng
+        self._n_first = 2 * n_initial(problem.space, options.n_initial)
         self.noisy = problem.noisy or bool(options.noise)
         kernel = "matern52" if options.kernel == "auto" else options.kernel
         shape = Shape.of(features, kernel, options.warping)
@@ -101,7 +103,7 @@ class Model:
         """Fit what is due and return the score of points, given what is pending."""
         good = self._kept(told)
         Z, y = self._features.of(told.X[good]), told.F[good, 0]
-        scaling = objective_scaling(y)
+        scaling = objective_scaling(y, max(self._n_first, int((~told.own[good]).sum())))
         noise = self._noise(told.noise[good, 0], y, scaling)
         main = self.objective.fit(Z, scaling(y), noise, self._rng)
         limits = [
@@ -175,6 +177,14 @@ class Model:
                 chance += log_feasible(look.mean[:, 0], look.variance)[0]
             hopeful = np.concatenate([hopeful[: -len(pending)], hopeful[-len(pending) :][chance > -0.7]])
         return Score(main, limits, hopeful.min(axis=0))
+
+    def elsewhere(self, score: Score, told: Told, far: NDArray[np.bool_]) -> Score | None:
+        """Return the score that wants to improve on the best feasible row among `far` (n,) only; None without any."""
+        rows = far & ~told.failed & (told.G <= 0).all(axis=1)
+        if score.best is None or not rows.any():
+            return None
+        look = score.main.look(self._features.of(told.X[rows]))
+        return Score(score.main, score.limits, np.maximum(look.mean.min(axis=0), score.best))
 
     def _normals(self, p: int) -> Floats:
         """Return (p, n_samples) standard normals, half of them the others' opposites."""

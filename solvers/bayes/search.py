@@ -24,6 +24,7 @@ Floats = NDArray[np.float64]
 BEST_ROWS = 5  # evaluated rows around which candidates are drawn
 ROUNDS = 4  # of gradients and single changes by turns
 MOST_CHANGES = 60  # single changes looked at for one start and round
+WALL = 30.0  # fall of the score from the edge to the middle of a place that is to be left
 APART = 0.05  # distance of starts in the unit cube, times the root of the dimension
 
 
@@ -43,23 +44,46 @@ class Searcher:
         self._rest = bool((free & (space.kind != REAL)).any())  # something that gradients do not move
 
     def best(
-        self, score: Score, told: Told, box: tuple[Floats, Floats] | None, deadline: float | None
+        self,
+        score: Score,
+        told: Told,
+        box: tuple[Floats, Floats] | None,
+        deadline: float | None,
+        away: tuple[Batch, float] | None = None,
     ) -> tuple[Batch, Floats]:
-        """Return local maxima (k, width) of the score with their values (k,), best first."""
+        """Return local maxima (k, width) of the score with their values (k,), best first.
+
+        Args:
+            score, told: to maximise, and what is known.
+            box: (d,) bounds of the reals in the unit cube. deadline: `time.monotonic()` after which to settle.
+            away: centres (c, width), and the distance from them that points must keep in the unit cube.
+        """
         X = self.candidates(told, box)
+        if away is not None:
+            X = X[self.far(X, *away)]
+            if not len(X):
+                return X, np.empty(0)
         values = score.at(self._features, X)
         X, values = self._starts(X, values)
         for turn in range(ROUNDS):
             before = values.copy()
             if len(self._columns):
-                X, values = self._climb(score, X, values, box, deadline)
+                X, values = self._climb(score, X, values, box, deadline, away)
             if not self._rest or (deadline is not None and time.monotonic() > deadline):
                 break
             X, values = self._change(score, X, values)
             if turn and (values - before).max() < 1e-6:
                 break
+        if away is not None:
+            outside = self.far(X, *away)
+            X, values = X[outside], values[outside]
         order = np.argsort(-values, kind="stable")
         return X[order], values[order]
+
+    def far(self, X: Batch, centres: Batch, radius: float) -> NDArray[np.bool_]:
+        """Return (n,) whether each row of X (n, width) is more than `radius` away from all centres (c, width)."""
+        U, C = self._space.to_unit(X)[:, self._free], self._space.to_unit(centres)[:, self._free]
+        return np.asarray((((U[:, None, :] - C[None, :, :]) ** 2).sum(axis=2) > radius**2).all(axis=1))
 
     # -- candidates --------------------------------------------------------------------------------------------
 
@@ -157,6 +181,7 @@ class Searcher:
         values: Floats,
         box: tuple[Floats, Floats] | None,
         deadline: float | None,
+        away: tuple[Batch, float] | None = None,
     ) -> tuple[Batch, Floats]:
         """Move the reals uphill, all starts together."""
         space, places = self._space, self._places
@@ -167,13 +192,20 @@ class Searcher:
         U = space.to_unit(X)[:, self._columns]
         low = np.where(active, 0.0 if box is None else box[0], U)
         high = np.where(active, 1.0 if box is None else box[1], U)
+        centres = None if away is None else space.to_unit(away[0])[:, self._columns]
         inside = np.where(active, 0.0, 0.5)  # a column that does not count stands at the middle
 
         def function(V: Floats, rows: NDArray[np.int64]) -> tuple[Floats, Floats]:
             W = Z[rows]
             W[:, places] = np.where(active[rows], V, inside[rows])
             value, gradient = score.with_gradient(W)
-            return value, np.where(active[rows], gradient[:, places], 0.0)
+            slope = np.where(active[rows], gradient[:, places], 0.0)
+            if centres is not None and away is not None:
+                step = V[:, None, :] - centres
+                depth = 1.0 - (step**2).sum(axis=2) / away[1] ** 2
+                value = value - WALL * np.maximum(depth, 0.0).sum(axis=1)
+                slope += (2.0 * WALL / away[1] ** 2) * ((depth > 0)[:, :, None] * step).sum(axis=1)
+            return value, slope
 
         U, _ = ascend(function, U, low, high, deadline=deadline)
         Y = self._kept(self._moved(X, U))
