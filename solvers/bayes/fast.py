@@ -14,8 +14,9 @@ from optengine.core.evaluation import Evaluation
 from optengine.core.solver import StopAsking
 from optengine.core.space import REAL, Batch
 from optengine.solvers.bayes.design import Design, n_initial
-from optengine.solvers.bayes.model import Model, Score
+from optengine.solvers.bayes.model import Model
 from optengine.solvers.bayes.points import all_points
+from optengine.solvers.bayes.score import Score
 from optengine.solvers.bayes.search import Searcher
 from optengine.solvers.bayes.state import dump, load
 from optengine.solvers.bayes.told import Told
@@ -38,7 +39,6 @@ STATE = (
     "_dull",
 )  # what changes while a run goes on
 EXHAUSTED = np.log(1e-3)  # expected improvement, in standard deviations of the values
-BASIN = 0.2  # radius of a place that is exhausted, in the unit cube, times the root of the free columns
 BASINS = 4  # places that are searched for something to gain
 SAME = 1e-7  # distance in the unit cube below which an exact value would be asked twice
 PENDING_APART = 2e-3  # distance of pending points in the unit cube, each column apart
@@ -128,26 +128,18 @@ class FastRun:
         return self._elsewhere(left)
 
     def _other_basin(self, score: Score, deadline: float | None) -> Batch:
-        """Return where to improve on the best rows outside the places in which nothing is left to gain, (k, width).
-
-        A model that has settled on one optimum expects nothing of the others' neighbourhoods; yet the best of them may
-        be better still once it is searched as well.
-        """
-        told = self._told
-        free = int((self._space.lower < self._space.upper).sum())
-        radius = BASIN * np.sqrt(free)
-        rows = np.flatnonzero(~told.failed & (told.G <= 0).all(axis=1))
-        centres = told.X[rows[[int(np.argmin(told.F[rows, 0]))]]]
+        """Return where to improve on the best rows outside the places in which nothing is left to gain, (k, width)."""
+        told, basins = self._told, self._model.basins(self._told)
+        spread = self._features.of(self._searcher.spread(128))
         for _ in range(BASINS):
-            far = self._searcher.far(told.X, centres, radius)
-            other = self._model.elsewhere(score, told, far)
+            away = basins.away(spread)
+            other = basins.score(score, away)
             if other is None:
                 break
-            X, values = self._searcher.best(other, told, None, deadline, (centres, radius))
+            X, values = self._searcher.best(other, told, None, deadline, away)
             if len(X) and values[0] >= EXHAUSTED:
                 return X
-            outside = rows[far[rows]]
-            centres = np.concatenate([centres, told.X[outside[[int(np.argmin(told.F[outside, 0]))]]]])
+            basins.exhaust()
         return np.empty((0, self._space.width))
 
     def _is_new(self, row: Batch) -> bool:

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from optengine.backends.repair import Repair
 from optengine.core.space import INTEGER, ORDINAL, REAL, Batch, Space
 from optengine.solvers.bayes.ascent import ascend
-from optengine.solvers.bayes.model import Score
+from optengine.solvers.bayes.basins import Away
+from optengine.solvers.bayes.score import Score
 from optengine.solvers.bayes.told import Told
 from optengine.surrogates.features import Features
 
@@ -24,7 +25,6 @@ Floats = NDArray[np.float64]
 BEST_ROWS = 5  # evaluated rows around which candidates are drawn
 ROUNDS = 4  # of gradients and single changes by turns
 MOST_CHANGES = 60  # single changes looked at for one start and round
-WALL = 30.0  # fall of the score from the edge to the middle of a place that is to be left
 APART = 0.05  # distance of starts in the unit cube, times the root of the dimension
 
 
@@ -49,18 +49,18 @@ class Searcher:
         told: Told,
         box: tuple[Floats, Floats] | None,
         deadline: float | None,
-        away: tuple[Batch, float] | None = None,
+        away: Away | None = None,
     ) -> tuple[Batch, Floats]:
         """Return local maxima (k, width) of the score with their values (k,), best first.
 
         Args:
             score, told: to maximise, and what is known.
             box: (d,) bounds of the reals in the unit cube. deadline: `time.monotonic()` after which to settle.
-            away: centres (c, width), and the distance from them that points must keep in the unit cube.
+            away: places that points must keep out of.
         """
         X = self.candidates(told, box)
         if away is not None:
-            X = X[self.far(X, *away)]
+            X = X[away.outside(self._features.of(X))]
             if not len(X):
                 return X, np.empty(0)
         values = score.at(self._features, X)
@@ -75,15 +75,14 @@ class Searcher:
             if turn and (values - before).max() < 1e-6:
                 break
         if away is not None:
-            outside = self.far(X, *away)
+            outside = away.outside(self._features.of(X))
             X, values = X[outside], values[outside]
         order = np.argsort(-values, kind="stable")
         return X[order], values[order]
 
-    def far(self, X: Batch, centres: Batch, radius: float) -> NDArray[np.bool_]:
-        """Return (n,) whether each row of X (n, width) is more than `radius` away from all centres (c, width)."""
-        U, C = self._space.to_unit(X)[:, self._free], self._space.to_unit(centres)[:, self._free]
-        return np.asarray((((U[:, None, :] - C[None, :, :]) ** 2).sum(axis=2) > radius**2).all(axis=1))
+    def spread(self, n: int) -> Batch:
+        """Return n points (n, width) spread over the space."""
+        return self._kept(self._repair.feasible_sample(n, self._rng))
 
     # -- candidates --------------------------------------------------------------------------------------------
 
@@ -181,7 +180,7 @@ class Searcher:
         values: Floats,
         box: tuple[Floats, Floats] | None,
         deadline: float | None,
-        away: tuple[Batch, float] | None = None,
+        away: Away | None = None,
     ) -> tuple[Batch, Floats]:
         """Move the reals uphill, all starts together."""
         space, places = self._space, self._places
@@ -192,20 +191,16 @@ class Searcher:
         U = space.to_unit(X)[:, self._columns]
         low = np.where(active, 0.0 if box is None else box[0], U)
         high = np.where(active, 1.0 if box is None else box[1], U)
-        centres = None if away is None else space.to_unit(away[0])[:, self._columns]
         inside = np.where(active, 0.0, 0.5)  # a column that does not count stands at the middle
 
         def function(V: Floats, rows: NDArray[np.int64]) -> tuple[Floats, Floats]:
             W = Z[rows]
             W[:, places] = np.where(active[rows], V, inside[rows])
             value, gradient = score.with_gradient(W)
-            slope = np.where(active[rows], gradient[:, places], 0.0)
-            if centres is not None and away is not None:
-                step = V[:, None, :] - centres
-                depth = 1.0 - (step**2).sum(axis=2) / away[1] ** 2
-                value = value - WALL * np.maximum(depth, 0.0).sum(axis=1)
-                slope += (2.0 * WALL / away[1] ** 2) * ((depth > 0)[:, :, None] * step).sum(axis=1)
-            return value, slope
+            if away is not None:
+                wall, slope = away.wall(W)
+                value, gradient = value - wall, gradient - slope
+            return value, np.where(active[rows], gradient[:, places], 0.0)
 
         U, _ = ascend(function, U, low, high, deadline=deadline)
         Y = self._kept(self._moved(X, U))
