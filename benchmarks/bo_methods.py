@@ -37,7 +37,12 @@ class Ours:
     def __init__(self, case: Case, seed: int, budget: int, solver: str, **options: Any) -> None:
         names = [f"c{i}" for i in range(case.n_constraints)]
         problem = oe.Problem(
-            _never, oe.Space(case.variables), constraints=names, noisy=case.noise > 0, call="dict", name=case.name
+            _never,
+            oe.Space(case.variables),
+            constraints=names,
+            noisy=case.noise > 0,
+            call="dict",
+            name=case.name,
         )
         self._optimizer = oe.Optimizer(problem, solver, seed=seed, options=options)
         self._names = names
@@ -105,7 +110,10 @@ class Optuna:
 
         create = optuna.trial.create_trial
         self._study.add_trials(
-            [create(params=dict(x), distributions=self._space, value=float(y)) for x, y in zip(points, values, strict=True)]
+            [
+                create(params=dict(x), distributions=self._space, value=float(y))
+                for x, y in zip(points, values, strict=True)
+            ]
         )
 
 
@@ -126,11 +134,15 @@ class Ax:
         for name, v in case.variables.items():
             if isinstance(v, oe.Categorical):
                 values = list(v.choices)
-                parameters.append(ChoiceParameterConfig(name=name, values=values, parameter_type="str", is_ordered=False))
+                parameters.append(
+                    ChoiceParameterConfig(name=name, values=values, parameter_type="str", is_ordered=False)
+                )
             else:
                 kind = "int" if isinstance(v, oe.Integer) else "float"
                 scale = {"scaling": "log"} if v.log else {}
-                parameters.append(RangeParameterConfig(name=name, bounds=bounds(v), parameter_type=kind, **scale))
+                parameters.append(
+                    RangeParameterConfig(name=name, bounds=bounds(v), parameter_type=kind, **scale)
+                )
         self._client = Client(random_seed=seed)
         self._client.configure_experiment(parameters=parameters)
         limits = [f"c{i} <= 0" for i in range(case.n_constraints)]
@@ -240,4 +252,14 @@ METHODS: dict[str, Callable[[Case, int, int], Method]] = {
 }
 OURS = ("bo", "bo_botorch", "tpe")
 PEERS = tuple(name for name in METHODS if name not in OURS)
-PACKAGES = ("optengine", "numpy", "scipy", "scikit-learn", "optuna", "torch", "botorch", "gpytorch", "ax-platform")
+PACKAGES = (
+    "optengine",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "optuna",
+    "torch",
+    "botorch",
+    "gpytorch",
+    "ax-platform",
+)

@@ -69,7 +69,9 @@ def branin(x: Point) -> Outcome:
 
 
 ALPHA = np.array([1.0, 1.2, 3.0, 3.2])
-A6 = np.array([[10, 3, 17, 3.5, 1.7, 8], [0.05, 10, 17, 0.1, 8, 14], [3, 3.5, 1.7, 10, 17, 8], [17, 8, 0.05, 10, 0.1, 14]])  # fmt: skip
+A6 = np.array(
+    [[10, 3, 17, 3.5, 1.7, 8], [0.05, 10, 17, 0.1, 8, 14], [3, 3.5, 1.7, 10, 17, 8], [17, 8, 0.05, 10, 0.1, 14]]
+)  # fmt: skip
 P6 = 1e-4 * np.array(
     [[1312, 1696, 5569, 124, 8283, 5886], [2329, 4135, 8307, 3736, 1004, 9991],
      [2348, 1451, 3522, 2883, 3047, 6650], [4047, 8828, 8732, 5743, 1091, 381]]
@@ -80,12 +82,16 @@ def hartmann6(x: Point) -> Outcome:
     return -float(ALPHA @ np.exp(-(A6 * (vector(x) - P6) ** 2).sum(axis=1))), ()
 
 
-SHIFT = np.random.default_rng(20).uniform(-16.0, 16.0, 10)  # Ackley's optimum, away from the middle and the edges
+SHIFT = np.random.default_rng(20).uniform(
+    -16.0, 16.0, 10
+)  # Ackley's optimum, away from the middle and the edges
 
 
 def ackley10(x: Point) -> Outcome:
     z = vector(x) - SHIFT
-    return -20 * math.exp(-0.2 * math.sqrt((z**2).mean())) - math.exp(np.cos(2 * math.pi * z).mean()) + 20 + math.e, ()
+    return -20 * math.exp(-0.2 * math.sqrt((z**2).mean())) - math.exp(
+        np.cos(2 * math.pi * z).mean()
+    ) + 20 + math.e, ()
 
 
 def levy20(x: Point) -> Outcome:
@@ -106,9 +112,11 @@ def gramacy(x: Point) -> Outcome:
 
 
 def pressure_vessel(x: Point) -> Outcome:
-    """Sandgren (1990), doi:10.1115/1.2912596: thicknesses in sixteenths of an inch; the volume's constraint is relative."""
+    """Sandgren (1990), doi:10.1115/1.2912596: thicknesses in sixteenths of an inch."""
     shell, head, r, length = 0.0625 * x["shell"], 0.0625 * x["head"], x["radius"], x["length"]
-    cost = 0.6224 * shell * r * length + 1.7781 * head * r**2 + 3.1661 * shell**2 * length + 19.84 * shell**2 * r
+    cost = (
+        0.6224 * shell * r * length + 1.7781 * head * r**2 + 3.1661 * shell**2 * length + 19.84 * shell**2 * r
+    )
     volume = math.pi * r**2 * length + 4 / 3 * math.pi * r**3
     return cost, (0.0193 * r - shell, 0.00954 * r - head, 1 - volume / 1_296_000)
 
@@ -129,22 +137,35 @@ def welded_beam(x: Point) -> Outcome:
     """
     load, span = 6000.0, 14.0  # lb, in
     stress, young, shear, weld_cost, bar_cost = METALS[x["metal"]]
-    h, l, t, b = 0.0625 * x["weld"], x["length"], x["height"], 0.0625 * x["bar"]
-    arm = h * l * ((h + t) ** 2 / 4 + l**2 / 12)
+    h, long, t, b = 0.0625 * x["weld"], x["length"], x["height"], 0.0625 * x["bar"]
+    arm = h * long * ((h + t) ** 2 / 4 + long**2 / 12)
     if x["sides"] == "two":
-        area, polar = math.sqrt(2) * h * l, math.sqrt(2) * arm
-        reach, volume = math.hypot(l, h + t) / 2, h**2 * l
+        area, polar = math.sqrt(2) * h * long, math.sqrt(2) * arm
+        reach, volume = math.hypot(long, h + t) / 2, h**2 * long
     else:
-        area = math.sqrt(2) * h * (t + l)
-        polar = math.sqrt(2) * (arm + h * t * ((h + l) ** 2 / 4 + t**2 / 12))
-        reach, volume = max(math.hypot(l, h + t), math.hypot(t, h + l)) / 2, h**2 * (t + l)
-    direct, torsion = load / area, load * (span + l / 2) * reach / polar
-    cosine = l / (2 * reach)
+        area = math.sqrt(2) * h * (t + long)
+        polar = math.sqrt(2) * (arm + h * t * ((h + long) ** 2 / 4 + t**2 / 12))
+        reach, volume = max(math.hypot(long, h + t), math.hypot(t, h + long)) / 2, h**2 * (t + long)
+    direct, torsion = load / area, load * (span + long / 2) * reach / polar
+    cosine = long / (2 * reach)
     total = math.sqrt(direct**2 + torsion**2 + 2 * direct * torsion * cosine)
     bending, deflection = 6 * load * span / (b * t**2), 4 * load * span**3 / (young * t**3 * b)
-    buckling = 4.013 * t * b**3 * math.sqrt(young * shear) / (6 * span**2) * (1 - t / (4 * span) * math.sqrt(young / shear))
-    cost = (1 + weld_cost) * volume + bar_cost * t * b * (span + l)
-    limits = (total / (0.577 * stress) - 1, bending / stress - 1, 1 - buckling / load, deflection / 0.25 - 1, h / b - 1)
+    buckling = (
+        4.013
+        * t
+        * b**3
+        * math.sqrt(young * shear)
+        / (6 * span**2)
+        * (1 - t / (4 * span) * math.sqrt(young / shear))
+    )
+    cost = (1 + weld_cost) * volume + bar_cost * t * b * (span + long)
+    limits = (
+        total / (0.577 * stress) - 1,
+        bending / stress - 1,
+        1 - buckling / load,
+        deflection / 0.25 - 1,
+        h / b - 1,
+    )
     return cost, limits
 
 
@@ -155,7 +176,11 @@ def grades50(x: Point) -> Outcome:
     """Fifty unordered grades with two hidden traits; each has its own best setting of two reals and one integer."""
     a, b = TRAITS[int(x["grade"][1:])]
     base = 4 * ((a - 0.7) ** 2 + (b - 0.3) ** 2)
-    setting = (x["heat"] - a) ** 2 + 2 * (x["flow"] - 0.5 * (a + b)) ** 2 + 0.02 * (x["passes"] - 1 - round(8 * b)) ** 2
+    setting = (
+        (x["heat"] - a) ** 2
+        + 2 * (x["flow"] - 0.5 * (a + b)) ** 2
+        + 0.02 * (x["passes"] - 1 - round(8 * b)) ** 2
+    )
     return base + setting, ()
 
 
@@ -232,7 +257,12 @@ CASES = {
         Case("gramacy", reals(0, 1, 2), gramacy, GRAMACY, 2),
         Case(
             "pressure_vessel",
-            {"shell": oe.Integer(1, 99), "head": oe.Integer(1, 99), "radius": oe.Real(10, 200), "length": oe.Real(10, 200)},
+            {
+                "shell": oe.Integer(1, 99),
+                "head": oe.Integer(1, 99),
+                "radius": oe.Real(10, 200),
+                "length": oe.Real(10, 200),
+            },
             pressure_vessel,
             6059.714335,
             3,

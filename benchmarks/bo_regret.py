@@ -1,7 +1,7 @@
 """Regret of Bayesian optimization: ours, Optuna's TPE and GP, Ax and BoTorch on eleven small problems.
 
     python benchmarks/bo_regret.py --quick                   # ours, some minutes; peers from peers/bo_regret.jsonl
-    python benchmarks/bo_regret.py --out bo_regret.jsonl     # ours: ten seeds, 100 evaluations; goes on where it stopped
+    python benchmarks/bo_regret.py --out bo_regret.jsonl     # ours: ten seeds, 100 evaluations; resumes
     python benchmarks/bo_regret.py --methods optuna_gp --seeds 3 --budget 60 --out benchmarks/peers/bo_regret.jsonl
 
 The problems are in bo_problems.py: Branin, Hartmann6, shifted Ackley-10, Levy-20, Gramacy (two constraints), pressure
@@ -16,7 +16,7 @@ the true value that counts, whether or not a method could tell which of its poin
 noisy_hartmann6 give the true value of the point that looked best. `-`: nothing feasible in the median run. `seeds`
 says how many runs a line has: slow peers have few. CPU ms is what an ask with its tell took, on the machine of the run.
 
-Under each table: each of ours against the peer with the lowest median (three seeds at least): "lowest" if ours is lower,
+Under each table: each of ours against the peer with the lowest median (three seeds at least): "lowest" if ours is,
 "level" if the 90 % bootstrap interval of the difference of the medians holds 0 (seeds resampled on each side), else
 "behind". One process a run. Seeds below 100 were never used for tuning. Needs `pip install 'optengine[bench]'`;
 Ax, which is not among it, `pip install ax-platform`.
@@ -134,7 +134,10 @@ def report(case: Case, rows: list[Row], tally: dict[tuple[str, int], list[str]])
     lowest = min((v for row in rows for v in row["values"].values() if v is not None), default=np.nan)
     names = [name for name in METHODS if any(row["method"] == name for row in rows)]
     groups = {name: [row for row in rows if row["method"] == name] for name in names}
-    print(f"\n{case.name}" + ("" if np.isfinite(case.optimum) else f" (regret against the best value seen, {lowest:.6g})"))
+    print(
+        f"\n{case.name}"
+        + ("" if np.isfinite(case.optimum) else f" (regret against the best value seen, {lowest:.6g})")
+    )
     print(f"  {'':12}{'seeds':>6}" + "".join(f"{m:>28}" for m in MARKS) + f"{'CPU ms':>9}")
     for name, mine in groups.items():
         cells = "".join(f"{cell(regrets(case, mine, str(m), lowest)):>28}" for m in MARKS)
@@ -155,7 +158,9 @@ def report(case: Case, rows: list[Row], tally: dict[tuple[str, int], list[str]])
 def compare(case: Case, groups: dict[str, list[Row]], name: str, mark: int, lowest: float) -> str:
     """Ours against the peer with the lowest median at a mark; empty where either is missing."""
     ours = regrets(case, groups.get(name, []), str(mark), lowest)
-    theirs = {peer: regrets(case, rows, str(mark), lowest) for peer, rows in groups.items() if peer not in OURS}
+    theirs = {
+        peer: regrets(case, rows, str(mark), lowest) for peer, rows in groups.items() if peer not in OURS
+    }
     theirs = {peer: values for peer, values in theirs.items() if len(values) >= FEWEST}
     if not len(ours) or not theirs:
         return ""
@@ -170,15 +175,17 @@ def compare(case: Case, groups: dict[str, list[Row]], name: str, mark: int, lowe
 def summary(tally: dict[tuple[str, int], list[str]]) -> None:
     print()
     for (name, mark), verdicts in tally.items():
-        lowest, level = verdicts.count("lowest"), verdicts.count("level")
-        print(f"{name} after {mark}: lowest on {lowest}, level on {level}, behind on {verdicts.count('behind')} of {len(verdicts)} problems")
+        counts = ", ".join(f"{word} on {verdicts.count(word)}" for word in ("lowest", "level", "behind"))
+        print(f"{name} after {mark}: {counts} of {len(verdicts)} problems")
 
 
 # -- the command ---------------------------------------------------------------------------------------------------
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--quick", action="store_true", help="ours on a subset, see above")
     parser.add_argument("--methods", nargs="+", choices=list(METHODS), default=list(OURS))
     parser.add_argument("--problems", nargs="+", choices=list(CASES), default=list(CASES))
@@ -211,7 +218,9 @@ def main() -> None:
     chosen = arguments()
     peers = [] if chosen.fresh else load(PEERS)
     known = [] if chosen.out == PEERS else peers
-    rows = collect(plan(chosen), run, chosen.out, known, chosen.workers, chosen.minutes, PACKAGES, each_alone=True)
+    rows = collect(
+        plan(chosen), run, chosen.out, known, chosen.workers, chosen.minutes, PACKAGES, each_alone=True
+    )
     kept = longest([*peers, *rows])
     tally: dict[tuple[str, int], list[str]] = {}
     for name in chosen.problems:
