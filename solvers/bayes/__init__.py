@@ -1,0 +1,3 @@
+"""Bayesian optimization: options in `bo`, the run of our own engine in `fast`, BoTorch's in `torch_run`; `tpe`."""
+
+from optengine.solvers.bayes.tpe import TPE as TPE
