@@ -1,10 +1,10 @@
 """Mixtures of product kernels around points: the two densities of a tree-structured Parzen estimator.
 
 A point has d columns: numbers in [0, 1], with a normal kernel truncated to [0, 1], and levels 0 ... k - 1, with a
-kernel that keeps the level or moves to any other one (Aitchison and Aitken, Biometrika 63, 1976). A column that does not
-count in a kernel is uniform there; one that does not count in the point whose density is asked for is left out. One
-more component is uniform: the prior. Plain NumPy: the logarithm of a kernel is an inner product of what depends on the
-point and what depends on the centre, so that all of them are one matrix product.
+kernel that keeps the level or moves to any other one (Aitchison and Aitken, Biometrika 63, 1976). A column that does
+not count in a kernel is uniform there; one that does not count in the point whose density is asked for is left out.
+One more component is uniform: the prior. Plain NumPy: the logarithm of a kernel is an inner product of what depends on
+the point and what depends on the centre, so that all of them are one matrix product.
 """
 
 from __future__ import annotations
@@ -58,7 +58,9 @@ def log_densities_reference(mixture: Mixture, points: Floats, active: Mask) -> F
                     density[j] = 1.0 - s if point[j] == centre[j] else s / (k - 1)
                 else:
                     mass = ndtr((1.0 - centre[j]) / s) - ndtr(-centre[j] / s)
-                    normal = math.exp(-0.5 * ((point[j] - centre[j]) / s) ** 2) / (s * math.sqrt(2.0 * math.pi))
+                    normal = math.exp(-0.5 * ((point[j] - centre[j]) / s) ** 2) / (
+                        s * math.sqrt(2.0 * math.pi)
+                    )
                     density[j] = normal / mass
             total += weight * density[on].prod()
         result[i] = math.log(total)
