@@ -122,9 +122,9 @@ class TPERun:
             row = self._next()
             if row is None:
                 break
-            self._waiting.setdefault(row.tobytes(), []).append(row)
+            self._waiting.setdefault(_key(row), []).append(row)
             if self._discrete:
-                self._barred.add(row.tobytes())
+                self._barred.add(_key(row))
             rows.append(row)
         if not rows:
             raise StopAsking
@@ -140,7 +140,7 @@ class TPERun:
         bare = Evaluation(evaluation.F, evaluation.G, evaluation.failed)
         self._evaluation = [Evaluation.concatenate([*self._evaluation, bare])]
         for row, failed in zip(X, evaluation.failed, strict=True):
-            key = row.tobytes()
+            key = _key(row)
             waiting = self._waiting.get(key)
             if waiting:
                 waiting.pop()
@@ -171,7 +171,7 @@ class TPERun:
     def _first_new(self, X: Floats, densities: tuple[Mixture, Mixture] | None) -> Floats | None:
         """Return the row of X with the largest l / g (None: the first one) that may be asked, or None."""
         if self._barred:
-            X = X[[row.tobytes() not in self._barred for row in X]]
+            X = X[[_key(row) not in self._barred for row in X]]
         if not len(X):
             return None
         if densities is None:
@@ -305,6 +305,11 @@ class View:
         for column, target in self._targets:
             X[:, column] = target
         return X
+
+
+def _key(row: Floats) -> bytes:
+    """Return what a row is known again by; -0.0 is 0.0."""
+    return (row + 0.0).tobytes()
 
 
 def _continuous(space: Space) -> bool:
