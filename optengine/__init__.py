@@ -12,7 +12,7 @@ if (_root / "pyproject.toml").is_file() and (_root / "problems" / "__init__.py")
 del Path, _root
 
 if TYPE_CHECKING:
-    from optengine import problems as problems, solvers as solvers, testing as testing
+    from optengine import problems as problems, report as report, solvers as solvers, testing as testing
     from optengine.batch import run_batch as run_batch
     from optengine.core.errors import (
         DeviceError as DeviceError,
@@ -99,7 +99,7 @@ else:
             "optengine.engine": ["Candidate", "Optimizer", "maximize", "minimize", "solve"],
             "optengine.warming": ["warmup"],
         },
-        subpackages=["problems", "solvers", "testing"],
+        subpackages=["problems", "report", "solvers", "testing"],
     )
     del attach
 

@@ -12,16 +12,20 @@ from numpy.typing import NDArray
 
 from optengine.core.errors import OptionError, did_you_mean, require
 from optengine.core.result import Result
+from optengine.report.canvas import BEST, BOUND, SEEN, VIOLATED, head, legend, new_axes
+from optengine.report.model_plots import (
+    plot_contour,
+    plot_convergence,
+    plot_cross_validation,
+    plot_importance,
+    plot_slice,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Floats = NDArray[np.float64]
 
-# Okabe and Ito (2008): told apart by colour-blind readers, and in print.
-BEST, BOUND, VIOLATED, SEEN = "#0072b2", "#009e73", "#d55e00", "#8c8c8c"
-SIZE, SIZE_3D = (7.0, 4.2), (6.0, 5.4)  # inches
-DPI = 150
 LOG_FROM = 30.0  # the axis is logarithmic when typical values lie so many times above the best
 MANY = 3000  # evaluations: paler dots, kept as pixels in vector files
 
@@ -31,11 +35,14 @@ def plot_result(result: Result, kind: str | None = None, **options: Any) -> Axes
 
     Args:
         result: what to draw.
-        kind: "history" (best value so far over the evaluations) or "front" (2 or 3 objectives); None takes the front
-            of several objectives, else the history.
+        kind: "history" (every evaluation and the best so far), "front" (2 or 3 objectives), "convergence" (the best so
+            far, or the regret against a known optimum); of a model fitted to the evaluations: "importance" (Sobol
+            indices), "slice" (along one variable), "contour" (over two), "cross_validation" (leave-one-out). None takes
+            the front of several objectives, else the history.
         options: of every kind: `ax`, axes to draw on (default: a new figure), and `title`; of the history: `x`,
             "evaluations" or "seconds", and `log`, whether the value axis is logarithmic (None: where that shows
-            more); of a front of 2 objectives: `log`, whether both axes are.
+            more); of a front of 2 objectives: `log`, whether both axes are; of the convergence: `optimum`, `x`; of the
+            model's kinds: `target`, an objective or constraint, of a slice: `name`, `at`, of a contour: `names`, `at`.
 
     Returns:
         The axes; `ax.figure.savefig("run.png")` writes the picture.
@@ -90,10 +97,10 @@ def plot_history(
         )
     if x not in ("evaluations", "seconds"):
         raise OptionError(f"x must be 'evaluations' or 'seconds', got {x!r}")
-    axes = ax if ax is not None else _new_axes()
+    axes = ax if ax is not None else new_axes()
     history, (name, direction) = result.history, result.objectives[0]
     across = history.number.astype(np.float64) if x == "evaluations" else history.seconds
-    _head(axes, result, title)
+    head(axes, result, title)
     axes.set_xlabel("evaluations" if x == "evaluations" else "seconds")
     axes.set_ylabel(name if direction == "minimize" else f"{name} (maximised)")
     if not len(history):
@@ -105,7 +112,7 @@ def plot_history(
     _scale(axes, result, log)
     _failures(axes, result, across)
     axes.set_xlim(left=0.0)
-    _legend(axes)
+    legend(axes)
     return axes
 
 
@@ -208,7 +215,7 @@ def plot_front(
     k = len(result.objectives)
     if result.front is None or k not in (2, 3):
         raise OptionError(f"kind must be 'front' only for 2 or 3 objectives, got a result with {k}")
-    axes: Any = ax if ax is not None else _new_axes(projection="3d" if k == 3 else None)
+    axes: Any = ax if ax is not None else new_axes(projection="3d" if k == 3 else None)
     if (axes.name == "3d") is not (k == 3):
         raise OptionError(
             f"ax must be {'3-d' if k == 3 else 'plain'} axes for {k} objectives, got {axes.name!r}"
@@ -251,8 +258,8 @@ def plot_front(
         axes.view_init(elev=22, azim=40)  # the corner that minimises everything faces the reader
         for each in (axes.xaxis, axes.yaxis, axes.zaxis):
             each.get_major_locator().set_params(nbins=5)
-    _head(axes, result, title)
-    _legend(axes)
+    head(axes, result, title)
+    legend(axes)
     drawn: Axes = axes
     return drawn
 
@@ -281,30 +288,12 @@ def _zoom(axes: Any, seen: Floats, front: Floats, second_up: bool, first_up: boo
             setter(low - pad, high + pad)
 
 
-# -- common --------------------------------------------------------------------------------------------------------
-
-
-def _new_axes(projection: str | None = None) -> Any:
-    size = SIZE if projection is None else SIZE_3D
-    figure = require("matplotlib.figure", extra="plot").Figure(figsize=size, dpi=DPI, layout="constrained")
-    if projection == "3d":
-        require("mpl_toolkits.mplot3d", extra="plot")  # registers the projection
-    return figure.add_subplot(projection=projection)
-
-
-def _legend(axes: Axes) -> None:
-    if len(axes.get_legend_handles_labels()[1]) > 1:
-        axes.legend(fontsize="small", framealpha=0.85, edgecolor="none")
-
-
-def _head(axes: Axes, result: Result, title: str | None) -> None:
-    axes.set_title(
-        title if title is not None else f"{result.problem} · {result.solver}", fontsize="medium", loc="left"
-    )
-    if axes.name != "3d":
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.grid(alpha=0.25, linewidth=0.6)
-        axes.set_axisbelow(True)
-
-
-KINDS: dict[str, Callable[..., Any]] = {"history": plot_history, "front": plot_front}
+KINDS: dict[str, Callable[..., Any]] = {
+    "history": plot_history,
+    "front": plot_front,
+    "convergence": plot_convergence,
+    "importance": plot_importance,
+    "slice": plot_slice,
+    "contour": plot_contour,
+    "cross_validation": plot_cross_validation,
+}
