@@ -20,6 +20,16 @@ from typing import Any
 import numpy as np
 
 RESAMPLES = 4000
+PACKAGES = (
+    "optengine",
+    "numpy",
+    "scipy",
+    "pymoo",
+    "nevergrad",
+    "ioh",
+    "dagma",
+    "causal-learn",
+)  # whose versions a file names
 Row = dict[str, Any]
 Objective = Callable[[np.ndarray], float]
 Method = Callable[[Objective, int, np.random.Generator], None]  # runs until the objective raises
@@ -84,19 +94,21 @@ def collect(
     known: Iterable[Row],
     workers: int,
     minutes: float,
+    packages: Iterable[str] = PACKAGES,
+    each_alone: bool = False,
 ) -> list[Row]:
     """The rows of all cases: those known or in `out` already, and the others measured now and appended to `out`.
 
-    No run starts after `minutes`; what is missing then is left out.
+    No run starts after `minutes`; what is missing then is left out. `each_alone` gives every run a process of its own.
     """
     done = {key(row): row for row in (*known, *load(out))}
     todo = [case for case in cases if key(case) not in done]
     if out is not None and todo:
         out.parent.mkdir(parents=True, exist_ok=True)
         if not out.exists():
-            out.write_text(json.dumps(header()) + "\n")
+            out.write_text(json.dumps(header(packages)) + "\n")
     start = time.perf_counter()
-    for i, row in enumerate(_measured(todo, run, workers, minutes), start=1):
+    for i, row in enumerate(_measured(todo, run, workers, minutes, each_alone), start=1):
         done[key(row)] = row
         if out is not None:
             with out.open("a") as file:
@@ -106,13 +118,16 @@ def collect(
     return [done[key(case)] for case in cases if key(case) in done]
 
 
-def _measured(todo: list[Row], run: Callable[[Row], Row], workers: int, minutes: float) -> Iterator[Row]:
+def _measured(
+    todo: list[Row], run: Callable[[Row], Row], workers: int, minutes: float, each_alone: bool
+) -> Iterator[Row]:
     """Rows as they come, a few in flight, until the time is over."""
     end, waiting = time.monotonic() + 60 * minutes, list(reversed(todo))
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+    spawn, ahead = multiprocessing.get_context("spawn"), 1 if each_alone else 2
+    with ProcessPoolExecutor(workers, spawn, max_tasks_per_child=1 if each_alone else None) as pool:
         running: set[Future[Row]] = set()
         while running or (waiting and time.monotonic() < end):
-            while waiting and len(running) < 2 * workers and time.monotonic() < end:
+            while waiting and len(running) < ahead * workers and time.monotonic() < end:
                 running.add(pool.submit(run, waiting.pop()))
             done, running = wait(running, return_when=FIRST_COMPLETED)
             yield from (future.result() for future in done)
@@ -120,9 +135,9 @@ def _measured(todo: list[Row], run: Callable[[Row], Row], workers: int, minutes:
         print(f"{len(waiting)} runs are left; run the same line again", file=sys.stderr)
 
 
-def header() -> Row:
+def header(packages: Iterable[str] = PACKAGES) -> Row:
     versions = {}
-    for name in ("optengine", "numpy", "scipy", "pymoo", "nevergrad", "ioh", "dagma", "causal-learn"):
+    for name in packages:
         try:
             versions[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:

@@ -14,6 +14,7 @@ del Path, _root
 if TYPE_CHECKING:
     from optengine import (
         problems as problems,
+        report as report,
         solvers as solvers,
         testing as testing,
         workflows as workflows,
@@ -104,7 +105,7 @@ else:
             "optengine.engine": ["Candidate", "Optimizer", "maximize", "minimize", "solve"],
             "optengine.warming": ["warmup"],
         },
-        subpackages=["problems", "solvers", "testing", "workflows"],
+        subpackages=["problems", "report", "solvers", "testing", "workflows"],
     )
     del attach
 

@@ -50,6 +50,7 @@ SOLVERS: dict[str, str] = {
     "smsemoa": "optengine.solvers.evolution:SMSEMOA",
     "sobol": "optengine.solvers.sobol:Sobol",
     "topo": "optengine.solvers.dag:TOPO",
+    "tpe": "optengine.solvers.bayes:TPE",
 }
 
 MODERATE = 100_000  # evaluations that a local search in Python spends in some ten seconds

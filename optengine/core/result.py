@@ -161,7 +161,11 @@ class Result:
         return frame
 
     def plot(self, kind: str | None = None, **options: Any) -> Any:
-        """Draw the run and return a matplotlib Axes; kinds: "history", "front" (default: what the run has), "graph"."""
+        """Draw the run and return a matplotlib Axes.
+
+        Kinds: "history" or "front" (default: what the run has), "convergence", "graph" (of a DAGProblem), and, of a
+        model fitted to the evaluations, "importance", "slice", "contour", "cross_validation"; options: `report.plots.plot_result`.
+        """
         from optengine.report.plots import plot_result
 
         return plot_result(self, kind, **options)

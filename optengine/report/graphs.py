@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from optengine.core.errors import OptionError, require
 from optengine.core.result import Result
-from optengine.report.axes import BEST, SEEN, VIOLATED, new_axes
+from optengine.report.canvas import BEST, SEEN, VIOLATED, new_axes
 from optengine.report.layers import Layout
 
 if TYPE_CHECKING:

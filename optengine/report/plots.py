@@ -12,8 +12,15 @@ from numpy.typing import NDArray
 
 from optengine.core.errors import OptionError, did_you_mean, require
 from optengine.core.result import Result
-from optengine.report.axes import BEST, BOUND, SEEN, VIOLATED, head, legend, new_axes
+from optengine.report.canvas import BEST, BOUND, SEEN, VIOLATED, head, legend, new_axes
 from optengine.report.graphs import plot_graph
+from optengine.report.model_plots import (
+    plot_contour,
+    plot_convergence,
+    plot_cross_validation,
+    plot_importance,
+    plot_slice,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,11 +36,15 @@ def plot_result(result: Result, kind: str | None = None, **options: Any) -> Axes
 
     Args:
         result: what to draw.
-        kind: "history" (best value so far over the evaluations), "front" (2 or 3 objectives) or "graph" (what a
-            DAGProblem's result found); None takes the front of several objectives, else the history.
+        kind: "history" (every evaluation and the best so far), "front" (2 or 3 objectives), "convergence" (the best so
+            far, or the regret against a known optimum), "graph" (what a DAGProblem's result found); of a model fitted to the evaluations: "importance" (Sobol
+            indices), "slice" (along one variable), "contour" (over two), "cross_validation" (leave-one-out). None takes
+            the front of several objectives, else the history.
         options: of every kind: `ax`, axes to draw on (default: a new figure), and `title`; of the history: `x`,
             "evaluations" or "seconds", and `log`, whether the value axis is logarithmic (None: where that shows
-            more); of a front of 2 objectives: `log`, whether both axes are; of a graph: see `graphs.plot_graph`.
+            more); of a front of 2 objectives: `log`, whether both axes are; of the convergence: `optimum`, `x`; of the
+            model's kinds: `target`, an objective or constraint, of a slice: `name`, `at`, of a contour: `names`, `at`; of a
+            graph: see `graphs.plot_graph`.
 
     Returns:
         The axes; `ax.figure.savefig("run.png")` writes the picture.
@@ -279,4 +290,13 @@ def _zoom(axes: Any, seen: Floats, front: Floats, second_up: bool, first_up: boo
             setter(low - pad, high + pad)
 
 
-KINDS: dict[str, Callable[..., Any]] = {"history": plot_history, "front": plot_front, "graph": plot_graph}
+KINDS: dict[str, Callable[..., Any]] = {
+    "history": plot_history,
+    "front": plot_front,
+    "graph": plot_graph,
+    "convergence": plot_convergence,
+    "importance": plot_importance,
+    "slice": plot_slice,
+    "contour": plot_contour,
+    "cross_validation": plot_cross_validation,
+}

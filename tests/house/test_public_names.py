@@ -16,7 +16,7 @@ import pytest
 import optengine
 from optengine.core.lazy import attach
 
-LAZY = ["optengine", "optengine.problems", "optengine.solvers", "optengine.workflows"]
+LAZY = ["optengine", "optengine.problems", "optengine.report", "optengine.solvers", "optengine.workflows"]
 HEAVY = {
     "botorch", "cupy", "gpytorch", "loky", "matplotlib", "moocore", "numba", "ortools", "pandas", "pymoo", "rich",
     "scipy.optimize", "sqlalchemy", "torch",

@@ -1,4 +1,4 @@
-"""What the pictures share: colours, a new figure, its head and its legend."""
+"""What all pictures share: fresh axes without global state, colours, titles, legends."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DPI = 150
 
 
 def new_axes(projection: str | None = None, size: tuple[float, float] | None = None) -> Any:
-    """Axes of a new figure, which belongs to no window and to no global state."""
+    """Return axes on a figure of their own."""
     size = size or (SIZE if projection is None else SIZE_3D)
     figure = require("matplotlib.figure", extra="plot").Figure(figsize=size, dpi=DPI, layout="constrained")
     if projection == "3d":
@@ -26,13 +26,13 @@ def new_axes(projection: str | None = None, size: tuple[float, float] | None = N
 
 
 def legend(axes: Axes) -> None:
-    """A legend where there is more than one thing to tell apart."""
+    """Add a legend where there is more than one thing to tell apart."""
     if len(axes.get_legend_handles_labels()[1]) > 1:
         axes.legend(fontsize="small", framealpha=0.85, edgecolor="none")
 
 
 def head(axes: Axes, result: Result, title: str | None) -> None:
-    """The title, by default what was solved by whom, and the look of the frame."""
+    """Set the title and the look."""
     axes.set_title(
         title if title is not None else f"{result.problem} · {result.solver}", fontsize="medium", loc="left"
     )
