@@ -168,7 +168,7 @@ class Engine:
             self.features,
             self._repair,
             self._rng,
-            self.plan.n_raw,
+            self.plan.n_raw if self.k == 1 else max(1, self.plan.n_raw // 2),  # hypervolumes are dear
             self.plan.n_starts,
             self.plan.torch.maxiter,
             deadline,

@@ -38,7 +38,7 @@ class TorchOptions:
     """
 
     threads: int = 1
-    n_samples: int = 128
+    n_samples: int = 64
     maxiter: int = 60
     fit_maxiter: int = 75
     n_optima: int = 16

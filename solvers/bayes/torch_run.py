@@ -151,7 +151,7 @@ class TorchRun:
     @property
     def details(self) -> dict[str, Any]:
         """The names of model and acquisition, and the best point by the model's mean (or risk) among those told."""
-        found: dict[str, Any] = {"surrogate": self._plan.surrogate, "acquisition": self._plan.acquisition}
+        found: dict[str, Any] = {"engine": "botorch", "surrogate": self._plan.surrogate, "acquisition": self._plan.acquisition}
         if self._engine is None or self._problem.n_objectives > 1 or not self._engine.ready:
             return found
         with calm(self._plan.torch.threads, seed=0):
