@@ -20,7 +20,8 @@ MANY_OBJECTIVES = 4  # beyond which the hypervolume is left for random scalarisa
 LARGE_BATCH = 8  # points asked together, likewise
 LARGEST_GRADIENTS = 12  # columns of a model of derivatives: it has n (columns + 1) rows
 SEVERAL = ("qlognehvi", "qlognparego")
-LOWER = ("mfkg", "mfmes", "gibbon")  # they may look below the target fidelity
+LOWER = ("mfkg", "mfmes", "gibbon")  # they choose point and fidelity together
+THEN_LEVEL = ("logei", "qlognei")  # they choose the point, and what it tells per cost chooses the fidelity
 ONE_MODEL = ("kg", "mfkg", "mes", "gibbon", "jes", "pes", "mfmes")
 EXACT = ("gp", "mixed", "ibnn", "additive", "multifidelity")  # surrogates that are one exact Gaussian process
 WARPED = ("gp", "mixed", "multifidelity")
@@ -60,7 +61,7 @@ def plan_for(options: BO, problem: Problem) -> Plan:
     if reason is not None:
         raise SolverNotSuitable(reason)
     acquisition = acquisition_for(options, problem)
-    lower = bool(problem.space.fidelity) and acquisition in LOWER
+    lower = below(options, problem, acquisition)
     return Plan(
         acquisition=acquisition,
         surrogate=surrogate_for(options, problem, lower),
@@ -89,9 +90,16 @@ def acquisition_for(options: BO, problem: Problem) -> str:
         return "qlognehvi" if few else "qlognparego"
     if torch_options(options).risk is not None:
         return "qlognei"
-    if problem.space.fidelity and options.surrogate in ("auto", "multifidelity"):
-        return "mfkg"
     return "qlognei" if problem.noisy or options.noise else "logei"
+
+
+def below(options: BO, problem: Problem, acquisition: str) -> bool:
+    """Whether lower fidelities are evaluated; one objective only, and not where another model was asked for."""
+    if not problem.space.fidelity or problem.n_objectives > 1 or torch_options(options).risk is not None:
+        return False
+    return acquisition in LOWER or (
+        acquisition in THEN_LEVEL and options.surrogate in ("auto", "multifidelity")
+    )
 
 
 def surrogate_for(options: BO, problem: Problem, lower: bool) -> str:
@@ -104,7 +112,7 @@ def surrogate_for(options: BO, problem: Problem, lower: bool) -> str:
 def refusal(options: BO, problem: Problem) -> str | None:
     """Return why the options cannot be had together on this problem, or None."""
     acquisition, k = acquisition_for(options, problem), problem.n_objectives
-    lower = bool(problem.space.fidelity) and acquisition in LOWER
+    lower = below(options, problem, acquisition)
     surrogate, torch = surrogate_for(options, problem, lower), torch_options(options)
     if not (problem.space.lower < problem.space.upper).any() and not problem.space.blocks:
         return None
@@ -121,7 +129,7 @@ def refusal(options: BO, problem: Problem) -> str | None:
         ),
         (
             surrogate == "multifidelity" and not lower,
-            "surrogate 'multifidelity' needs a variable with fidelity=True and acquisition 'mfkg', 'mfmes' or 'gibbon'",
+            "surrogate 'multifidelity' needs a variable with fidelity=True and acquisition 'logei', 'qlognei', 'mfkg', 'mfmes' or 'gibbon'",
         ),
         (
             lower and surrogate not in ("multifidelity", "gp", "mixed"),
