@@ -28,6 +28,7 @@ SOLVERS: dict[str, str] = {
     "dual_annealing": "optengine.solvers.local:DualAnnealing",
     "fast_ea": "optengine.solvers.local_search:FastEA",
     "ga": "optengine.solvers.evolution:GA",
+    "gp_portfolio": "optengine.solvers.offline:GPPortfolio",
     "hybrid": "optengine.solvers.evolution:Hybrid",
     "ils": "optengine.solvers.local_search:ILS",
     "lbfgsb": "optengine.solvers.local:LBFGSB",
@@ -54,6 +55,10 @@ ENTRY_POINTS = "optengine.solvers"
 STRUCTURED: dict[str, tuple[str, str]] = {
     "optengine.problems.dag.problem:DAGProblem": ("order_search", "orders of a graph's nodes"),
     "optengine.problems.minmax:MinMaxViolation": ("dmmv", "a min-max violation"),
+    "optengine.problems.offline:Offline": (
+        "gp_portfolio",
+        "a table of past experiments, nothing to evaluate",
+    ),
 }
 FEWEST_FOR_FRONTS = 200  # evaluations: two generations of the default population
 MANY = 2000  # evaluations a column from which a vectorised objective is taken for a cheap one
@@ -118,14 +123,22 @@ def suitable(problem: Problem) -> Iterator[tuple[str, str | None]]:
     """Yield each solver's name with the reason why it refuses `problem`, or None where it does not."""
     for name in names():
         try:
-            yield name, load(name)().refuses(problem)
+            yield name, refusal(load(name)(), problem)
         except OptEngineError as error:
             yield name, str(error)
 
 
+def refusal(solver: Any, problem: Problem) -> str | None:
+    """Return why `solver` cannot treat `problem`, or None: its own reason, or that there is nothing to evaluate."""
+    if not problem.evaluable and not getattr(solver, "offline", False):
+        return "it evaluates candidates, and there is only a table of values"
+    reason: str | None = solver.refuses(problem)
+    return reason
+
+
 def check_suitable(solver: Any, problem: Problem) -> None:
     """Raise `SolverNotSuitable`, with the solvers that would do, if `solver` refuses `problem`."""
-    reason = solver.refuses(problem)
+    reason = refusal(solver, problem)
     if reason is not None:
         others = [name for name, refusal in suitable(problem) if refusal is None]
         hint = f"; these would do: {', '.join(others)}" if others else ""

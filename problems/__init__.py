@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from optengine.problems.formats import FORMATS as FORMATS, read as read, read_all as read_all
     from optengine.problems.maxcut import MaxCut as MaxCut
     from optengine.problems.minmax import MinMaxViolation as MinMaxViolation
+    from optengine.problems.offline import Offline as Offline
+    from optengine.problems.offline_tasks import OfflineTask as OfflineTask, offline_task as offline_task
     from optengine.problems.qap import QAP as QAP
     from optengine.problems.tsp import TSP as TSP
     from optengine.problems.tuning import sklearn_tuning as sklearn_tuning
@@ -50,6 +52,8 @@ else:
             "optengine.problems.formats": ["FORMATS", "read", "read_all"],
             "optengine.problems.maxcut": ["MaxCut"],
             "optengine.problems.minmax": ["MinMaxViolation"],
+            "optengine.problems.offline": ["Offline"],
+            "optengine.problems.offline_tasks": ["OfflineTask", "offline_task"],
             "optengine.problems.qap": ["QAP"],
             "optengine.problems.tsp": ["TSP"],
             "optengine.problems.tuning": ["sklearn_tuning"],

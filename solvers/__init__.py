@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         DMMVReference as DMMVReference,
         MinMaxExact as MinMaxExact,
     )
+    from optengine.solvers.offline import GPPortfolio as GPPortfolio
     from optengine.solvers.random_search import RandomSearch as RandomSearch
     from optengine.solvers.sobol import Sobol as Sobol
 else:
