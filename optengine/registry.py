@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from optengine.core.problem import Problem
 
 SOLVERS: dict[str, str] = {
+    "bo": "optengine.solvers.bayes:BO",
     "cem": "optengine.solvers.cem:CEM",
     "cmaes": "optengine.solvers.evolution:CMAES",
     "cobyqa": "optengine.solvers.local:COBYQA",

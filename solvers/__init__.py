@@ -7,6 +7,7 @@ Nothing loads before it is asked for.
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from optengine.solvers.bayes import BO as BO
     from optengine.solvers.cem import CEM as CEM
     from optengine.solvers.dag import TOPO as TOPO, DAGExact as DAGExact, OrderSearch as OrderSearch
     from optengine.solvers.evolution import (

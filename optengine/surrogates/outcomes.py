@@ -1,0 +1,61 @@
+"""Values brought to a scale on which a Gaussian process is at ease."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """y -> (t(y) - centre) / spread, increasing, where t is the identity or presses large values together.
+
+    Attributes:
+        knee, width: values above `knee` are pressed: knee + width log(1 + (y - knee) / width); knee infinite: none.
+    """
+
+    centre: float
+    spread: float
+    knee: float = np.inf
+    width: float = 1.0
+
+    def __call__(self, y: Floats) -> Floats:
+        return (self._pressed(y) - self.centre) / self.spread
+
+    def _pressed(self, y: Floats) -> Floats:
+        if not np.isfinite(self.knee):
+            return y
+        return np.where(
+            y > self.knee, self.knee + self.width * np.log1p(np.maximum(y - self.knee, 0.0) / self.width), y
+        )
+
+    def noise(self, y: Floats, variance: Floats) -> Floats:
+        """Return the variances of the noise of values y on the new scale."""
+        slope = np.where(y > self.knee, self.width / (self.width + np.maximum(y - self.knee, 0.0)), 1.0)
+        return variance * (slope / self.spread) ** 2
+
+
+def objective_scaling(y: Floats) -> Scaling:
+    """Return the scaling of values to be minimised, (n,): the upper part is pressed, as what is bad matters little."""
+    low, middle = float(y.min()), float(np.median(y))
+    width = max(middle - low, 1e-12 * max(abs(middle), 1.0))
+    scaling = Scaling(0.0, 1.0, middle, width)
+    pressed = scaling(y)
+    return Scaling(float(pressed.mean()), _spread(pressed), middle, width)
+
+
+def constraint_scaling(g: Floats) -> Floats:
+    """Return constraint values (n,) on a standard scale that keeps zero at zero."""
+    size = max(float(np.median(np.abs(g))), 1e-9 * float(np.abs(g).max()), 1e-300)
+    pressed = np.arcsinh(g / size)
+    spread = _spread(pressed)
+    return np.asarray(pressed / spread)
+
+
+def _spread(y: Floats) -> float:
+    spread = float(y.std())
+    return spread if spread > 1e-12 * max(float(np.abs(y).max()), 1e-300) else 1.0

@@ -1,0 +1,3 @@
+"""Bayesian optimization: options in `bo`, the run of our own engine in `fast`, BoTorch's in `torch_run`."""
+
+from optengine.solvers.bayes.bo import BO as BO

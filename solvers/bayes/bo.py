@@ -1,0 +1,185 @@
+"""Bayesian optimization: fit a model to all values so far, evaluate where an acquisition function is largest.
+
+Frazier, A tutorial on Bayesian optimization, 2018, arXiv:1807.02811. Two engines stand behind the one solver: "fast",
+a Gaussian process of our own (NumPy and SciPy, no torch), which suggests in milliseconds, and "botorch", which offers
+what BoTorch does (Balandat et al., NeurIPS 2020, arXiv:1910.06403): several objectives, fidelities, knowledge gradient,
+entropy search, sparse and fully Bayesian models.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.random import Generator
+
+from optengine.core.errors import OptionError
+
+if TYPE_CHECKING:
+    from optengine.core.problem import Problem
+
+ENGINES = ("auto", "fast", "botorch")
+ACQUISITIONS: dict[str, tuple[str, ...]] = {  # name -> engines that have it
+    "auto": ("fast", "botorch"),
+    "logei": ("fast", "botorch"),
+    "qlognei": ("fast", "botorch"),
+    "ts": ("fast", "botorch"),
+    "kg": ("botorch",),
+    "mes": ("botorch",),
+    "gibbon": ("botorch",),
+    "jes": ("botorch",),
+    "pes": ("botorch",),
+    "qlognehvi": ("botorch",),
+    "qlognparego": ("botorch",),
+    "mfkg": ("botorch",),
+    "mfmes": ("botorch",),
+}
+SURROGATES: dict[str, tuple[str, ...]] = {
+    "auto": ("fast", "botorch"),
+    "gp": ("fast", "botorch"),
+    "saas": ("botorch",),
+    "additive": ("botorch",),
+    "robust": ("botorch",),
+    "fully_bayesian": ("botorch",),
+    "multitask": ("botorch",),
+    "multifidelity": ("botorch",),
+}
+KERNELS = ("auto", "rbf", "matern52")
+TORCH_RUN = "optengine.solvers.bayes.torch_run"
+LARGEST_FAST = 400  # columns of the fast engine's model
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BO:
+    """Bayesian optimization (Frazier, 2018, arXiv:1807.02811) for functions whose evaluations are dear.
+
+    Update: the model's hyperparameters are fitted to all values, and the next point maximises the acquisition function.
+    One ask costs O(n^3) for n values, a few tens of milliseconds up to n = 100 and some hundreds at n = 500 in the fast
+    engine; the botorch engine takes seconds.
+
+    Attributes:
+        engine: "fast" (our own Gaussian process), "botorch" (pip install 'optengine[bayes]'), or "auto": fast wherever
+            it can, botorch for several objectives and for the acquisitions and surrogates that only it has.
+        acquisition: what the next point maximises. "auto": "logei", the logarithm of expected improvement (Ament et
+            al., NeurIPS 2023, arXiv:2310.20708) where values are exact, "qlognei", the same over what the best of the
+            evaluated points may be (Letham et al., 2019, arXiv:1706.07094) where they are noisy; "ts": Thompson
+            sampling; the others are BoTorch's. With constraints, times the probability of keeping them.
+        surrogate: "auto" and "gp": a Gaussian process; the others are BoTorch's.
+        kernel: "rbf", "matern52", or "auto": what the engine does best with.
+        warping: whether numbers pass through fitted Kumaraswamy distributions (Snoek et al., ICML 2014,
+            arXiv:1402.0929).
+        noise: standard deviation of the values' noise, in the objective's unit, >= 0. None: fitted; known where the
+            objective reports it.
+        n_initial: points spread evenly before the model is used, >= 1; values known beforehand count. None: between
+            5 and 12 by the number of columns.
+        batch: points asked together, >= 1.
+        max_ask_seconds: wall time after which an ask settles for the best point found, > 0; runs then are not
+            replayable. None: no limit.
+        trust_region: "auto": in spaces of more than 20 columns search a box around the incumbent that grows with
+            successes and shrinks with failures (TuRBO, Eriksson et al., NeurIPS 2019, arXiv:1910.01739); True or False.
+        n_starts: local searches of the acquisition function, >= 1. n_raw: points it is looked at before, >= 1.
+        n_samples: sampled functions behind noisy and pending values, >= 1.
+
+    Raises:
+        OptionError: a value outside its range.
+    """
+
+    engine: str = "auto"
+    acquisition: str = "auto"
+    surrogate: str = "auto"
+    kernel: str = "auto"
+    warping: bool = False
+    noise: float | None = None
+    n_initial: int | None = None
+    batch: int = 1
+    max_ask_seconds: float | None = None
+    trust_region: bool | str = "auto"
+    n_starts: int = 6
+    n_raw: int = 512
+    n_samples: int = 16
+
+    @property
+    def replayable(self) -> bool:
+        """Whether the same asks and tells rebuild the same run: not where the clock decides."""
+        return self.max_ask_seconds is None and self._asked_engine() != "botorch"
+
+    def __post_init__(self) -> None:
+        for name, known in (
+            ("engine", ENGINES),
+            ("acquisition", tuple(ACQUISITIONS)),
+            ("surrogate", tuple(SURROGATES)),
+            ("kernel", KERNELS),
+        ):
+            if getattr(self, name) not in known:
+                raise OptionError(f"{name} must be one of {list(known)}, got {getattr(self, name)!r}")
+        if not isinstance(self.warping, (bool, np.bool_)):
+            raise OptionError(f"warping must be True or False, got {self.warping!r}")
+        if self.trust_region != "auto" and not isinstance(self.trust_region, (bool, np.bool_)):
+            raise OptionError(f"trust_region must be 'auto', True or False, got {self.trust_region!r}")
+        for name, optional in (
+            ("n_initial", True),
+            ("batch", False),
+            ("n_starts", False),
+            ("n_raw", False),
+            ("n_samples", False),
+        ):
+            value = getattr(self, name)
+            whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= 1
+            if not whole and not (optional and value is None):
+                raise OptionError(f"{name} must be an integer >= 1{' or None' * optional}, got {value!r}")
+        for name, words, least in (("noise", ">= 0", 0.0), ("max_ask_seconds", "> 0", 1e-300)):
+            value = getattr(self, name)
+            number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+            if value is not None and not (number and least <= value < math.inf):
+                raise OptionError(f"{name} must be a finite number {words} or None, got {value!r}")
+        self._check_engine()
+
+    def _check_engine(self) -> None:
+        for name, table in (("acquisition", ACQUISITIONS), ("surrogate", SURROGATES)):
+            value = getattr(self, name)
+            if self.engine != "auto" and self.engine not in table[value]:
+                raise OptionError(
+                    f"{name} of engine {self.engine!r} must be one of "
+                    f"{[k for k, engines in table.items() if self.engine in engines]}, got {value!r}"
+                )
+
+    def _asked_engine(self) -> str:
+        """The engine that the options alone settle, or "auto"."""
+        only_torch = "fast" not in ACQUISITIONS[self.acquisition] or "fast" not in SURROGATES[self.surrogate]
+        return "botorch" if self.engine == "auto" and only_torch else self.engine
+
+    def engine_for(self, problem: Problem) -> str:
+        """Return "fast" or "botorch": what `problem` gets."""
+        engine = self._asked_engine()
+        if engine == "auto":
+            engine = "fast" if problem.n_objectives == 1 else "botorch"
+        return engine
+
+    def refuses(self, problem: Problem) -> str | None:
+        """Several objectives in the fast engine, spaces too wide for a model; BoTorch where it is not installed."""
+        if self.engine_for(problem) == "botorch":
+            return self._botorch_refusal(problem)
+        if problem.n_objectives != 1:
+            return f"engine 'fast' minimises one objective, and the problem has {problem.n_objectives}"
+        if problem.space.width > LARGEST_FAST:
+            return f"its model takes at most {LARGEST_FAST} columns, and the space has {problem.space.width}"
+        return None
+
+    def _botorch_refusal(self, problem: Problem) -> str | None:
+        if importlib.util.find_spec(TORCH_RUN) is None:
+            return "it has no engine for this problem"
+        if importlib.util.find_spec("botorch") is None:
+            return "engine 'botorch' needs BoTorch: pip install 'optengine[bayes]'"
+        return None
+
+    def start(self, problem: Problem, rng: Generator) -> Any:
+        """Return a new run of the engine that `problem` gets."""
+        if self.engine_for(problem) == "botorch":
+            return importlib.import_module(TORCH_RUN).TorchRun(self, problem, rng)
+        from optengine.solvers.bayes.fast import FastRun
+
+        return FastRun(self, problem, rng)

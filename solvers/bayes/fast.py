@@ -1,0 +1,155 @@
+"""A run of our own engine: even points first, then one maximum of the acquisition function after the other."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from optengine.backends.repair import Repair
+from optengine.core.evaluation import Evaluation
+from optengine.core.solver import StopAsking
+from optengine.core.space import REAL, Batch
+from optengine.solvers.bayes.design import Design, n_initial
+from optengine.solvers.bayes.model import Model
+from optengine.solvers.bayes.points import all_points
+from optengine.solvers.bayes.search import Searcher
+from optengine.solvers.bayes.state import dump, load
+from optengine.solvers.bayes.told import Told
+from optengine.surrogates.features import Features
+
+if TYPE_CHECKING:
+    from optengine.core.problem import Problem
+    from optengine.solvers.bayes.bo import BO
+
+Floats = NDArray[np.float64]
+
+FEWEST = 2  # values that a model is fitted to
+STATE = ("_rng", "_told", "_design", "_model", "_searcher", "_features")  # what changes while a run goes on
+SAME = 1e-7  # distance in the unit cube below which an exact value would be asked twice
+PENDING_APART = 2e-3  # distance of pending points in the unit cube, each column apart
+
+
+class FastRun:
+    """State of one run: what was told and asked, and the models' hyperparameters."""
+
+    def __init__(self, options: BO, problem: Problem, rng: Generator) -> None:
+        self.batch = options.batch
+        self._options, self._space, self._rng = options, problem.space, rng
+        self._noisy = problem.noisy or bool(options.noise)
+        self._repair = Repair(problem.space)
+        self._features = Features(problem.space)
+        self._told = Told(problem.space, problem.n_objectives, problem.n_constraints)
+        self._design = Design(problem.space, rng, self._repair)
+        self._n_initial = n_initial(problem.space, options.n_initial)
+        self._model = Model(options, problem, self._features, rng)
+        self._searcher = Searcher(options, problem.space, self._features, self._repair, rng)
+        self._points = all_points(problem.space)
+        self._real = np.flatnonzero(
+            (problem.space.kind == REAL) & (problem.space.lower < problem.space.upper)
+        )
+
+    @property
+    def details(self) -> dict[str, Any]:
+        """What a result tells of the run."""
+        hyper = self._model.objective.hyper
+        facts: dict[str, Any] = {"engine": "fast"}
+        if hyper is not None:
+            facts["lengthscales"] = [float(v) for v in hyper.lengthscales]
+            facts["noise"] = float(hyper.noise)
+        return facts
+
+    # -- asking ------------------------------------------------------------------------------------------------
+
+    def ask(self, n: int | None = None) -> Batch:
+        """Return n points (n, width); None: a batch. Spaces of few points may have fewer left.
+
+        Raises:
+            StopAsking: every point of the space was asked for or told, and values are exact.
+        """
+        n = self.batch if n is None else n
+        limit = self._options.max_ask_seconds
+        deadline = None if limit is None else time.monotonic() + limit
+        rows: list[Batch] = []
+        while len(rows) < n:
+            row = self._next(deadline)
+            if row is None:
+                break
+            self._told.asked(row[None, :])
+            rows.append(row)
+        if not rows:
+            raise StopAsking(f"all {len(self._points)} points have been asked for")  # type: ignore[arg-type]
+        return np.array(rows)
+
+    def _next(self, deadline: float | None) -> Batch | None:
+        """Return one point (width,), or None where none is left."""
+        told = self._told
+        left = None
+        if self._points is not None:
+            left = self._points if self._noisy else self._points[~told.seen(self._points)]
+            if not len(left):
+                return None
+        succeeded = int((~told.failed).sum())
+        if succeeded < FEWEST or len(told) + len(told.pending) < self._n_initial:
+            row: Batch = self._design.draw(1, told)[0]
+            if left is not None and not self._noisy and told.seen(row[None, :])[0]:
+                row = left[int(self._rng.integers(len(left)))]
+            return row
+        try:
+            score = self._model.score(told)
+        except np.linalg.LinAlgError:  # no factorisation of what was told: look elsewhere, never crash
+            return self._elsewhere(left)
+        if left is not None:
+            some = left if len(left) <= 4096 else left[self._rng.choice(len(left), 4096, replace=False)]
+            return np.array(some[int(np.argmax(score.at(self._features, some)))])
+        X, _ = self._searcher.best(score, told, None, deadline)
+        for row in X:
+            if self._is_new(row):
+                return np.asarray(row)
+        return self._elsewhere(left)
+
+    def _is_new(self, row: Batch) -> bool:
+        """Whether a row is worth an evaluation: not one that is known exactly, nor one on its way."""
+        told, space = self._told, self._space
+        if not len(self._real):
+            return self._noisy or not told.seen(row[None, :])[0]
+        u = space.to_unit(row[None, :])
+        if len(told.pending) and (np.abs(space.to_unit(told.pending) - u).max(axis=1) < PENDING_APART).any():
+            return False
+        return (
+            self._noisy or not len(told) or bool((np.abs(space.to_unit(told.X) - u).max(axis=1) > SAME).all())
+        )
+
+    def _elsewhere(self, left: Batch | None) -> Batch:
+        """Return a point that the model did not choose."""
+        if left is not None:
+            return np.array(left[int(self._rng.integers(len(left)))])
+        row: Batch = self._design.draw(1, self._told)[0]
+        for _ in range(20):
+            if self._is_new(row):
+                break
+            row = self._design.draw(1, self._told)[0]
+        return row
+
+    # -- learning ----------------------------------------------------------------------------------------------
+
+    def tell(self, X: Batch, evaluation: Evaluation) -> None:
+        """Note the values of X (n, width); models are fitted when they are next needed."""
+        self._told.tell(X, evaluation)
+
+    # -- standing up again -------------------------------------------------------------------------------------
+
+    def snapshot(self) -> bytes:
+        """Return the state of the run, without what `start` makes from the problem alone."""
+        return dump({name: getattr(self, name) for name in STATE}, self._fixed())
+
+    def restore(self, data: bytes) -> None:
+        """Take up the state that `snapshot` returned."""
+        for name, value in load(data, self._fixed()).items():
+            setattr(self, name, value)
+
+    def _fixed(self) -> dict[str, Any]:
+        return {"space": self._space, "repair": self._repair, "options": self._options}

@@ -1,0 +1,234 @@
+"""The models of a run: the objective, each constraint, and what fails; and the score of points under them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from optengine.core.space import Batch
+from optengine.solvers.bayes.acquisition import log_ei, log_feasible
+from optengine.solvers.bayes.told import Told
+from optengine.surrogates.features import Features
+from optengine.surrogates.fit import Fit, Prior
+from optengine.surrogates.gp import GP, Hyper, Shape
+from optengine.surrogates.outcomes import constraint_scaling, objective_scaling
+
+if TYPE_CHECKING:
+    from optengine.core.problem import Problem
+    from optengine.solvers.bayes.bo import BO
+
+Floats = NDArray[np.float64]
+
+EXACT = Prior(noise=(-10.0, 2.0), least_noise=1e-8, most_noise=1e-1)
+NOISY = Prior(noise=(-4.0, 1.5), least_noise=1e-6, most_noise=2.0)
+LABELS = Prior(noise=(-3.0, 1.0), least_noise=1e-3, most_noise=1.0)
+
+COLD_POINTS = 100  # of a first fit: hyperparameters of a subset start the fit to all
+WARM_ITERATIONS = 12  # of a fit that starts from the last one
+EVERY_LARGE = 5  # values between fits beyond LARGE points
+LARGE = 120
+AGAIN = 10  # values between fits from several starts
+MOST_POINTS = 2000  # of a model: beyond, the best half and the latest half
+
+
+@dataclass
+class Part:
+    """One model and what is kept of it between fits."""
+
+    shape: Shape
+    prior: Prior
+    hyper: Hyper | None = None
+    fitted: int = -(10**9)  # values known at the last fit
+    restarted: int = -(10**9)  # and at the last one from several starts
+
+    def fit(self, Z: Floats, y: Floats, noise: Floats | None, rng: Generator) -> GP:
+        """Return the process conditioned on (Z, y), with hyperparameters fitted if it is time."""
+        n = len(y)
+        if self.hyper is None or n - self.fitted >= (1 if n <= LARGE else EVERY_LARGE) or n < self.fitted:
+            self._refit(Z, y, noise, rng)
+        assert self.hyper is not None
+        return GP(self.shape, self.hyper, Z, y, noise)
+
+    def _refit(self, Z: Floats, y: Floats, noise: Floats | None, rng: Generator) -> None:
+        n = len(y)
+        several = n - self.restarted >= AGAIN or n < self.restarted
+        small = np.arange(n)
+        if self.hyper is None and n > COLD_POINTS:
+            small = np.sort(rng.choice(n, COLD_POINTS, replace=False))
+        some = None if noise is None else noise[small]
+        if (several and n <= 2 * LARGE) or self.hyper is None:
+            fit = Fit(self.shape, self.prior, Z[small], y[small], some)
+            starts = (
+                [fit.usual(), fit.drawn(rng)] if n > 30 else [fit.usual(), fit.drawn(rng), fit.drawn(rng)]
+            )
+            if self.hyper is not None:
+                starts.insert(0, fit.parameters(self.hyper))
+            self.hyper = fit.maximum(starts, 40)[0]
+            self.restarted = n
+        if len(small) < n or not several:
+            fit = Fit(self.shape, self.prior, Z, y, noise)
+            self.hyper = fit.maximum([fit.parameters(self.hyper)], 8 if len(small) < n else WARM_ITERATIONS)[
+                0
+            ]
+        self.fitted = n
+
+
+class Model:
+    """Everything a run believes.
+
+    Args:
+        options, problem: of the run. features: of the space. rng: of fits and samples.
+    """
+
+    def __init__(self, options: BO, problem: Problem, features: Features, rng: Generator) -> None:
+        self._options, self._features, self._rng = options, features, rng
+        self.noisy = problem.noisy or bool(options.noise)
+        kernel = "matern52" if options.kernel == "auto" else options.kernel
+        shape = Shape.of(features, kernel, options.warping)
+        plain = Shape.of(features, kernel)
+        prior = NOISY if self.noisy else EXACT
+        self.objective = Part(shape, prior)
+        self.constraints = [
+            Part(plain, EXACT if not self.noisy else NOISY) for _ in range(problem.n_constraints)
+        ]
+        self.failure = Part(plain, LABELS)
+
+    def score(self, told: Told) -> Score:
+        """Fit what is due and return the score of points, given what is pending."""
+        good = self._kept(told)
+        Z, y = self._features.of(told.X[good]), told.F[good, 0]
+        scaling = objective_scaling(y)
+        noise = self._noise(told.noise[good, 0], y, scaling)
+        main = self.objective.fit(Z, scaling(y), noise, self._rng)
+        limits = [
+            part.fit(Z, constraint_scaling(told.G[good, i]), None, self._rng)
+            for i, part in enumerate(self.constraints)
+        ]
+        feasible: NDArray[np.bool_] = np.asarray((told.G[good] <= 0).all(axis=1))
+        if told.failed.any():
+            every = self._features.of(told.X)
+            labels = np.where(told.failed, 1.0, -1.0)
+            limits.append(self.failure.fit(every, labels, None, self._rng))
+        pending = self._features.of(told.pending) if len(told.pending) else None
+        return self._conditioned(main, limits, scaling(y), feasible, Z, pending)
+
+    def _kept(self, told: Told) -> NDArray[np.int64]:
+        """Rows that the models are conditioned on: all that succeeded, or of very many the best and the latest."""
+        good = np.flatnonzero(~told.failed)
+        if len(good) > MOST_POINTS:
+            best = good[np.argsort(told.F[good, 0], kind="stable")[: MOST_POINTS // 2]]
+            good = np.union1d(best, good[-MOST_POINTS // 2 :])
+        return good
+
+    def _noise(self, reported: Floats, y: Floats, scaling: object) -> Floats | None:
+        """Known variances of the noise on the model's scale, NaN where unknown; None: nothing is known."""
+        deviation = np.where(np.isfinite(reported), reported, np.nan)
+        if self._options.noise is not None:
+            deviation = np.where(np.isfinite(deviation), deviation, self._options.noise)
+        if np.isnan(deviation).all():
+            return None
+        variance = scaling.noise(y, deviation**2)  # type: ignore[attr-defined]
+        return np.asarray(np.maximum(variance, 1e-8))
+
+    def _conditioned(
+        self,
+        main: GP,
+        limits: list[GP],
+        y: Floats,
+        feasible: NDArray[np.bool_],
+        Z: Floats,
+        pending: Floats | None,
+    ) -> Score:
+        """Sample what is not known, the values behind noise and those still to come, and condition on it."""
+        best = float(y[feasible].min()) if feasible.any() else None
+        anchors = []
+        noisy = self.noisy and best is not None
+        if noisy:
+            believed = main.look(Z[feasible])
+            order = np.argsort(believed.mean[:, 0] - 0.5 * np.sqrt(believed.variance), kind="stable")
+            anchors.append(Z[feasible][order[:ANCHORS]])
+        if pending is not None:
+            anchors.append(pending)
+        if not anchors:
+            return Score(main, limits, None if best is None else np.array([best]))
+        P = np.concatenate(anchors)
+        mean, cov = main.joint(P)
+        values, axes = np.linalg.eigh(0.5 * (cov + cov.T))
+        root = axes * np.sqrt(np.maximum(values, 0.0))
+        samples = mean[:, None] + root @ self._normals(len(P))
+        main = main.extended(P, samples)
+        if pending is not None:
+            limits = [each.extended(pending, each.look(pending).mean) for each in limits]
+        if best is None:
+            return Score(main, limits, None)
+        hopeful = samples if noisy else np.concatenate([np.full((1, samples.shape[1]), best), samples])
+        if (
+            limits and pending is not None
+        ):  # a pending point counts as the best only if it is likely to be allowed
+            chance = np.zeros(len(pending))
+            for each in limits:
+                look = each.look(pending)
+                chance += log_feasible(look.mean[:, 0], look.variance)[0]
+            hopeful = np.concatenate([hopeful[: -len(pending)], hopeful[-len(pending) :][chance > -0.7]])
+        return Score(main, limits, hopeful.min(axis=0))
+
+    def _normals(self, p: int) -> Floats:
+        """Return (p, n_samples) standard normals, half of them the others' opposites."""
+        s = self._options.n_samples
+        half = self._rng.standard_normal((p, (s + 1) // 2))
+        return np.concatenate([half, -half], axis=1)[:, :s]
+
+
+ANCHORS = 12  # evaluated points whose true value may be the best, where values are noisy
+
+
+class Score:
+    """The acquisition function: larger is better.
+
+    The log of expected improvement plus the log of the probability that each constraint holds and nothing fails; as
+    long as nothing feasible is known, that probability alone.
+
+    Args:
+        main: the objective's process, one column of targets a sample. limits: processes of constraints and failures.
+        best: (s,) value to improve upon in each sample; None: nothing feasible is known.
+    """
+
+    def __init__(self, main: GP, limits: list[GP], best: Floats | None) -> None:
+        self.main, self.limits, self.best = main, limits, best
+        self.n_looks = 0
+
+    def __call__(self, Z: Floats) -> Floats:
+        """Return the score (m,) of features Z (m, f)."""
+        self.n_looks += len(Z)
+        total = np.zeros(len(Z))
+        if self.best is not None:
+            look = self.main.look(Z)
+            total += log_ei(look.mean, look.variance, self.best)[0]
+        for limit in self.limits:
+            look = limit.look(Z)
+            total += log_feasible(look.mean[:, 0], look.variance)[0]
+        return total
+
+    def with_gradient(self, Z: Floats) -> tuple[Floats, Floats]:
+        """Return the score (m,) and its gradient by features (m, f)."""
+        self.n_looks += len(Z)
+        total, gradient = np.zeros(len(Z)), np.zeros_like(Z)
+        if self.best is not None:
+            look = self.main.look(Z, slopes=True)
+            value, by_mean, by_variance = log_ei(look.mean, look.variance, self.best)
+            total += value
+            gradient += self.main.backward(look, by_mean, by_variance)
+        for limit in self.limits:
+            look = limit.look(Z, slopes=True)
+            value, slope, by_variance = log_feasible(look.mean[:, 0], look.variance)
+            total += value
+            gradient += limit.backward(look, slope[:, None], by_variance)
+        return total, gradient
+
+    def at(self, features: Features, X: Batch) -> Floats:
+        """Return the score (m,) of a batch X (m, width)."""
+        return self(features.of(X))
