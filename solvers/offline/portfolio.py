@@ -1,9 +1,9 @@
 """Gaussian processes chosen by extrapolation, searched at several depths.
 
-Posterior means with a quadratic trend (`surrogates.posterior`) are fitted for the settings that rank rows left out best,
-the best quarter of the table and random ones. Their mean is climbed from the best rows, and points from several depths
-of the ascent are candidates, since how far a model may be trusted is not known. Discrete spaces are searched in their
-own points: all of them where they are few, single substitutions otherwise.
+Posterior means with a quadratic trend (`surrogates.posterior`) are fitted for the settings that rank rows left out
+best, the best quarter of the table and random ones. Their mean is climbed from the best rows, and points from several
+depths of the ascent are candidates, since how far a model may be trusted is not known. Discrete spaces are searched in
+their own points: all of them where they are few, single substitutions otherwise.
 """
 
 from __future__ import annotations
