@@ -21,11 +21,11 @@ class Model(Protocol):
     """Predicts standardised targets, maximised, from features."""
 
     def mean(self, Z: Floats) -> Floats:
-        """Return predictions (m,) at Z (m, f)."""
+        """Return predictions (m,) or, of several members, (k, m) at Z (m, f)."""
         ...
 
     def slope(self, Z: Floats) -> tuple[Floats, Floats]:
-        """Return predictions (m,) and their gradient (m, f)."""
+        """Return predictions as `mean` does and their gradients (m, f) or (k, m, f)."""
         ...
 
 
@@ -45,7 +45,7 @@ class Ensemble:
 
     def members(self, Z: Floats) -> Floats:
         """Return the predictions (k, m) of every model."""
-        return np.stack([model.mean(Z) for model in self.models])
+        return np.concatenate([np.atleast_2d(model.mean(Z)) for model in self.models])
 
     def violation(self, Z: Floats) -> Floats:
         """Return the sum (m,) of predicted violations."""
@@ -68,7 +68,8 @@ class Ensemble:
     def slope(self, Z: Floats) -> tuple[Floats, Floats]:
         """Return the scores (m,) and their gradient (m, f)."""
         pairs = [model.slope(Z) for model in self.models]
-        P, S = np.stack([p for p, _ in pairs]), np.stack([s for _, s in pairs])
+        P = np.concatenate([np.atleast_2d(p) for p, _ in pairs])
+        S = np.concatenate([s.reshape(-1, *Z.shape) for _, s in pairs])
         scores = self._aggregate(P)
         if self.aggregate == "min":
             gradient = S[P.argmin(axis=0), np.arange(len(Z))]

@@ -17,7 +17,7 @@ Ints = NDArray[np.int64]
 Score = Callable[[Batch], Floats]
 
 ENUMERABLE = 2**17  # points of a space that are all looked at
-MOST_CHILDREN = 8192  # of one generation of substitutions
+MOST_CHILDREN = 2048  # of one generation of substitutions
 CHUNK = 4096  # rows predicted together
 
 
@@ -89,7 +89,7 @@ def substitute(
     rng: Generator,
     stop: Callable[[], bool],
     keep: int = 64,
-    generations: int = 40,
+    generations: int = 30,
     repair: Callable[[Batch, Generator], Batch] | None = None,
     n: int = 1024,
 ) -> Batch:
