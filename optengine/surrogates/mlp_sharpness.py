@@ -53,7 +53,7 @@ class Sharpness:
 
 def norm_of(gradients: Sequence[Any]) -> Any:
     """Return the norm (k,) of each member over all its tensors, each (k, ...)."""
-    return sum((g**2).flatten(1).sum(dim=1) for g in gradients).sqrt()  # type: ignore[attr-defined]  # a tensor
+    return sum((g**2).flatten(1).sum(dim=1) for g in gradients).sqrt()
 
 
 def _per_member(factor: Any, tensor: Any) -> Any:
@@ -99,7 +99,7 @@ class Regulariser:
         self.multiplier = torch.full((members,), float(options.multiplier or 0.0), device=device)
 
     def add(self, height: Callable[[], Any], weights: Sequence[Any]) -> None:
-        """Add lambda rho grad |grad h| to the gradients; then lambda <- max(0, lambda + rate (rho |grad h| - epsilon))."""
+        """Add lambda rho grad |grad h| to the gradients, then move lambda by rate (rho |grad h| - epsilon), kept >= 0."""
         options = self._options
         rho, step = float(options.rho or 0.0), float(options.step or 0.0)
         gradients, norm = sharpness_gradient(height, weights, step, options.exact)
