@@ -22,6 +22,7 @@ SOLVERS: dict[str, str] = {
     "cem": "optengine.solvers.cem:CEM",
     "cmaes": "optengine.solvers.evolution:CMAES",
     "cobyqa": "optengine.solvers.local:COBYQA",
+    "coms": "optengine.solvers.offline:COMs",
     "dag_exact": "optengine.solvers.dag:DAGExact",
     "de": "optengine.solvers.evolution:DE",
     "dmmv": "optengine.solvers.minmax:DMMV",
@@ -29,11 +30,15 @@ SOLVERS: dict[str, str] = {
     "dual_annealing": "optengine.solvers.local:DualAnnealing",
     "fast_ea": "optengine.solvers.local_search:FastEA",
     "ga": "optengine.solvers.evolution:GA",
+    "gp_portfolio": "optengine.solvers.offline:GPPortfolio",
+    "gradient_ascent": "optengine.solvers.offline:GradientAscent",
     "hybrid": "optengine.solvers.evolution:Hybrid",
+    "ignite": "optengine.solvers.offline:Ignite",
     "ils": "optengine.solvers.local_search:ILS",
     "lbfgsb": "optengine.solvers.local:LBFGSB",
     "local_branching": "optengine.solvers.milp:LocalBranching",
     "milp": "optengine.solvers.milp:MILPExact",
+    "match_opt": "optengine.solvers.offline:MatchOpt",
     "minmax_exact": "optengine.solvers.minmax:MinMaxExact",
     "moead": "optengine.solvers.evolution:MOEAD",
     "nelder_mead": "optengine.solvers.local:NelderMead",
@@ -42,6 +47,7 @@ SOLVERS: dict[str, str] = {
     "order_search": "optengine.solvers.dag:OrderSearch",
     "powell": "optengine.solvers.local:Powell",
     "predict_and_search": "optengine.solvers.milp:PredictAndSearch",
+    "ram": "optengine.solvers.offline:RaM",
     "random": "optengine.solvers.random_search:RandomSearch",
     "relaxation_induced": "optengine.solvers.milp:RelaxationInduced",
     "rvea": "optengine.solvers.evolution:RVEA",
@@ -49,6 +55,7 @@ SOLVERS: dict[str, str] = {
     "slsqp": "optengine.solvers.local:SLSQP",
     "smsemoa": "optengine.solvers.evolution:SMSEMOA",
     "sobol": "optengine.solvers.sobol:Sobol",
+    "surrogate_search": "optengine.solvers.offline:SurrogateSearch",
     "topo": "optengine.solvers.dag:TOPO",
     "tpe": "optengine.solvers.bayes:TPE",
 }
@@ -61,6 +68,10 @@ STRUCTURED: dict[str, tuple[str, str]] = {
     "optengine.problems.dag.problem:DAGProblem": ("order_search", "orders of a graph's nodes"),
     "optengine.problems.milp:MILP": ("milp", "a mixed-integer program"),
     "optengine.problems.minmax:MinMaxViolation": ("dmmv", "a min-max violation"),
+    "optengine.problems.offline:Offline": (
+        "gp_portfolio",
+        "a table of past experiments, nothing to evaluate",
+    ),
 }
 FEWEST_FOR_FRONTS = 200  # evaluations: two generations of the default population
 MANY = 2000  # evaluations a column from which a vectorised objective is taken for a cheap one
@@ -125,14 +136,22 @@ def suitable(problem: Problem) -> Iterator[tuple[str, str | None]]:
     """Yield each solver's name with the reason why it refuses `problem`, or None where it does not."""
     for name in names():
         try:
-            yield name, load(name)().refuses(problem)
+            yield name, refusal(load(name)(), problem)
         except OptEngineError as error:
             yield name, str(error)
 
 
+def refusal(solver: Any, problem: Problem) -> str | None:
+    """Return why `solver` cannot treat `problem`, or None: its own reason, or that there is nothing to evaluate."""
+    if not problem.evaluable and not getattr(solver, "offline", False):
+        return "it evaluates candidates, and there is only a table of values"
+    reason: str | None = solver.refuses(problem)
+    return reason
+
+
 def check_suitable(solver: Any, problem: Problem) -> None:
     """Raise `SolverNotSuitable`, with the solvers that would do, if `solver` refuses `problem`."""
-    reason = solver.refuses(problem)
+    reason = refusal(solver, problem)
     if reason is not None:
         others = [name for name, refusal in suitable(problem) if refusal is None]
         hint = f"; these would do: {', '.join(others)}" if others else ""

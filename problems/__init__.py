@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from optengine.problems.milp import MILP as MILP
     from optengine.problems.milp_model import Model as Model
     from optengine.problems.minmax import MinMaxViolation as MinMaxViolation
+    from optengine.problems.offline import Offline as Offline
+    from optengine.problems.offline_tasks import OfflineTask as OfflineTask, offline_task as offline_task
     from optengine.problems.qap import QAP as QAP
     from optengine.problems.tsp import TSP as TSP
     from optengine.problems.tuning import sklearn_tuning as sklearn_tuning
@@ -86,6 +88,8 @@ else:
             "optengine.problems.milp": ["MILP"],
             "optengine.problems.milp_model": ["Model"],
             "optengine.problems.minmax": ["MinMaxViolation"],
+            "optengine.problems.offline": ["Offline"],
+            "optengine.problems.offline_tasks": ["OfflineTask", "offline_task"],
             "optengine.problems.qap": ["QAP"],
             "optengine.problems.tsp": ["TSP"],
             "optengine.problems.tuning": ["sklearn_tuning"],

@@ -42,6 +42,15 @@ if TYPE_CHECKING:
         DMMVReference as DMMVReference,
         MinMaxExact as MinMaxExact,
     )
+    from optengine.solvers.offline import (
+        COMs as COMs,
+        GPPortfolio as GPPortfolio,
+        GradientAscent as GradientAscent,
+        Ignite as Ignite,
+        MatchOpt as MatchOpt,
+        RaM as RaM,
+        SurrogateSearch as SurrogateSearch,
+    )
     from optengine.solvers.random_search import RandomSearch as RandomSearch
     from optengine.solvers.sobol import Sobol as Sobol
 else:

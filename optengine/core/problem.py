@@ -98,6 +98,7 @@ class Problem:
     """
 
     moves: tuple[str, ...] = ()  # kinds of move that `delta` can evaluate
+    evaluable: bool = True  # False: a table of values and no function; solvers propose, nothing is evaluated
     best_known: float | None = None  # best objective value known, in the user's direction
     best_known_source: str | None = None
 

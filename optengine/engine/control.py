@@ -89,6 +89,11 @@ class SearchControl:
             raise refuse_missing(problem, "the objective gave no value", X[0])
         return None if evaluation.failed[0] else evaluation
 
+    def propose(self, x: Floats, violation: float = 0.0, message: str = "") -> None:
+        """Give the point (width,) that stands as x without a value: the end of a search that evaluates nothing."""
+        self._session.proposal = np.array(x, dtype=np.float64), float(violation)
+        self.conclude(Status.UNVERIFIED, message)
+
     def bound(self, value: float) -> None:
         """Report a proved bound, minimising; only improvements count."""
         session = self._session

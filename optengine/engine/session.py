@@ -91,6 +91,9 @@ class Session:
         self.spent = Spent()
         self.clock = Clock()
         self.bound: float | None = None
+        self.proposal: tuple[Floats, float] | None = (
+            None  # a point without a value, and its predicted violation
+        )
         self.details: dict[str, Any] = {}
         self.notes: list[str] = []
         self.next_id = 0
@@ -266,11 +269,15 @@ class Session:
         x = None if lonely else self.space.decode_one(best.x)  # type: ignore[arg-type]  # not None unless lonely
         fun = None if lonely or several else best.f * sign
         bound = None if self.bound is None else self.bound * sign
+        feasible, violation = best.feasible, best.violation
+        if self.proposal is not None:
+            x, violation = self.space.decode_one(self.proposal[0]), self.proposal[1]
+            feasible = violation <= 0.0
         return Result(
             x=x,
             fun=fun,
-            feasible=best.feasible,
-            violation=best.violation,
+            feasible=feasible,
+            violation=violation,
             status=status,
             history=self.history.copy(),
             space=self.space.without_functions(),

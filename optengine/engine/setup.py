@@ -98,6 +98,13 @@ def resolve(
         raise OptionError(f"device must be one of {list(DEVICES)}, got {device!r}")
     if limits.target is not None and problem.n_objectives > 1:
         raise OptionError(f"target must be None for {problem.n_objectives} objectives, got {limits.target}")
+    if not problem.evaluable:
+        for label, value in (("x0", x0), ("data", data), ("target", limits.target)):
+            if value is not None:
+                raise OptionError(
+                    f"{label} must be None where nothing is evaluated, got {type(value).__name__}; known points belong "
+                    "into the table"
+                )
     if storage is None and (name is not None or shared):
         raise OptionError("name and shared need storage=, e.g. storage='sqlite:///runs.db', got none")
     if storage is not None and name is None:

@@ -40,7 +40,9 @@ class GroupedKernel(Kernel):
         if self.kind == "rbf":
             away = self.covar_dist(x1 / scale, x2 / scale, square_dist=True, diag=diag, **params)
             return away.div(-2.0).exp()
-        away = math.sqrt(5.0) * self.covar_dist(x1 / scale, x2 / scale, square_dist=False, diag=diag, **params)
+        away = math.sqrt(5.0) * self.covar_dist(
+            x1 / scale, x2 / scale, square_dist=False, diag=diag, **params
+        )
         return (1.0 + away + away**2 / 3.0) * torch.exp(-away)
 
 
@@ -85,7 +87,9 @@ class FidelityKernel(Kernel):
 class MixedKernel(Kernel):
     """Sum plus product of a numeric and a categorical kernel: the form of BoTorch's MixedSingleTaskGP."""
 
-    def __init__(self, groups: list[int], categorical: list[int], kind: str = "rbf", batch_shape: Any = None) -> None:
+    def __init__(
+        self, groups: list[int], categorical: list[int], kind: str = "rbf", batch_shape: Any = None
+    ) -> None:
         super().__init__(batch_shape=torch.Size() if batch_shape is None else batch_shape)
         self.levels = [i for i, g in enumerate(groups) if g in categorical]
         self.numbers = [i for i, g in enumerate(groups) if g not in categorical]

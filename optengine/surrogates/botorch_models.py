@@ -62,7 +62,9 @@ class Fitter:
         self._states: dict[int, dict[str, Any]] = {}
         self.n_failed = 0  # fits whose numbers broke down, so that the hyperparameters before them were kept
 
-    def fit(self, Z: Floats, Y: Floats, V: Floats | None = None, refit: bool = True, slopes: Floats | None = None) -> Model:
+    def fit(
+        self, Z: Floats, Y: Floats, V: Floats | None = None, refit: bool = True, slopes: Floats | None = None
+    ) -> Model:
         """Return a model of Y (n, m) over Z (n, d); V (n, m) are known variances of the noise.
 
         Without `refit` the hyperparameters of the fit before are taken as they are.
@@ -72,7 +74,9 @@ class Fitter:
         v = None if V is None else torch.from_numpy(np.maximum(V, EXACT_NOISE))
         m = y.shape[1]
         if slopes is not None:
-            return self._one(0, z, torch.cat([y, torch.from_numpy(np.ascontiguousarray(slopes))], dim=1), None, refit)
+            return self._one(
+                0, z, torch.cat([y, torch.from_numpy(np.ascontiguousarray(slopes))], dim=1), None, refit
+            )
         if self.kind in BATCHED or m == 1:
             return self._one(0, z, y, v, refit)
         models = [
@@ -140,7 +144,9 @@ def _mixed(inputs: Inputs, z: Any, y: Any, v: Any) -> Model:
     if not inputs.categorical:
         return _gp(inputs, z, y, v)
     kernel = MixedKernel(inputs.groups, inputs.categorical, inputs.kernel, _batch(y))
-    return SingleTaskGP(z, y, v, covar_module=kernel, outcome_transform=None, input_transform=_warp(inputs, z))
+    return SingleTaskGP(
+        z, y, v, covar_module=kernel, outcome_transform=None, input_transform=_warp(inputs, z)
+    )
 
 
 def _ibnn(inputs: Inputs, z: Any, y: Any, v: Any) -> Model:

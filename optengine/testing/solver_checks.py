@@ -23,6 +23,7 @@ from optengine.engine import Optimizer, Snapshot, solve
 from optengine.testing.cases import small_problems
 from optengine.testing.doubles import Counting, Dying, Failing, PowerCut, returned_by, with_function
 from optengine.testing.failure import CheckFailed, Subject
+from optengine.testing.offline_checks import check_offline
 from optengine.testing.result_checks import check_result
 
 ENDED = (Status.CONVERGED, Status.OPTIMAL, Status.INFEASIBLE, Status.UNBOUNDED, Status.UNVERIFIED)
@@ -106,9 +107,14 @@ def check_solver(
     cases = _cases(solver, name, problems)
     if not cases:
         raise CheckFailed(f"{name}: it refuses every problem it was given")
-    deep = list(cases) if not quick else _deep(cases)
-    cases[deep[0]].workers = True
+    evaluated = {label: case for label, case in cases.items() if case.problem.evaluable}
+    deep = list(evaluated) if not quick else _deep(evaluated)
+    if deep:
+        cases[deep[0]].workers = True
     for label, case in cases.items():
+        if not case.problem.evaluable:
+            check_offline(case, seeds)
+            continue
         first = _check_basics(case, seeds)
         if label in deep:
             _check_more(case, seeds, first)

@@ -39,6 +39,48 @@ def milp_problems() -> dict[str, Problem]:
     }
 
 
+def tables() -> dict[str, Problem]:
+    """Tables over reals, sequences, a mixed space with a known and an observed constraint, and permutations."""
+    rng = np.random.default_rng(3)
+    mixed = oe.Space(
+        a=oe.Real(0, 1), lr=oe.Real(1e-4, 1, log=True), n=oe.Integer(0, 9), k=oe.Categorical(list("uvw")),
+        on=oe.Binary(), rows=[oe.Row({"a": 1, "n": 0.1}, upper=1.2)],
+    )  # fmt: skip
+    spaces = {
+        "reals": oe.Space([(-2, 3)] * 3),
+        "sequence": oe.Space(oe.Categorical(list("ACGT"), shape=9)),
+        "few points": oe.Space(oe.Binary(shape=7)),
+        "mixed": mixed,
+        "orders": oe.Space(oe.Permutation(6)),
+    }
+    found: dict[str, Problem] = {}
+    for label, space in spaces.items():
+        X = feasible(space, 60, rng)
+        U = space.to_unit(X)
+        y = -((U - 0.4) ** 2).sum(axis=1) + 0.2 * U[:, 0] * U[:, -1]
+        heat = {"heat": U[:, 0] - 0.8} if label == "mixed" else None
+        found[label] = oe.problems.Offline(
+            space,
+            X,
+            y,
+            12,
+            direction="maximize",
+            constraints=heat,
+            encoded=True,
+            duplicates="mean",
+            name=label,
+        )
+    return found
+
+
+def feasible(space: oe.Space, n: int, rng: np.random.Generator) -> np.ndarray:
+    from optengine.backends.repair import Repair
+
+    return Repair(space).feasible_sample(n, rng) if space.constrained else space.sample(n, rng)
+
+
+OFFLINE = [name for name, place in registry.SOLVERS.items() if ".solvers.offline:" in place]
+
 SPECIAL: dict[
     str, Callable[[], dict[str, Problem]]
 ] = {  # solvers that read a structure, and problems that have it
@@ -52,6 +94,7 @@ SPECIAL: dict[
     "predict_and_search": milp_problems,
     "relaxation_induced": milp_problems,
     "topo": dag_problems,
+    **dict.fromkeys(OFFLINE, tables),
 }
 
 
