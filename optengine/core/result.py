@@ -164,7 +164,8 @@ class Result:
         """Draw the run and return a matplotlib Axes.
 
         Kinds: "history" or "front" (default: what the run has), "convergence", "graph" (of a DAGProblem), and, of a
-        model fitted to the evaluations, "importance", "slice", "contour", "cross_validation"; options: `report.plots.plot_result`.
+        model fitted to the evaluations, "importance", "slice", "contour", "cross_validation"; their options:
+        `report.plots.plot_result`.
         """
         from optengine.report.plots import plot_result
 

@@ -37,14 +37,14 @@ def plot_result(result: Result, kind: str | None = None, **options: Any) -> Axes
     Args:
         result: what to draw.
         kind: "history" (every evaluation and the best so far), "front" (2 or 3 objectives), "convergence" (the best so
-            far, or the regret against a known optimum), "graph" (what a DAGProblem's result found); of a model fitted to the evaluations: "importance" (Sobol
-            indices), "slice" (along one variable), "contour" (over two), "cross_validation" (leave-one-out). None takes
-            the front of several objectives, else the history.
+            far, or the regret against a known optimum), "graph" (what a DAGProblem's result found); of a model fitted
+            to the evaluations: "importance" (Sobol indices), "slice" (along one variable), "contour" (over two),
+            "cross_validation" (leave-one-out). None takes the front of several objectives, else the history.
         options: of every kind: `ax`, axes to draw on (default: a new figure), and `title`; of the history: `x`,
             "evaluations" or "seconds", and `log`, whether the value axis is logarithmic (None: where that shows
-            more); of a front of 2 objectives: `log`, whether both axes are; of the convergence: `optimum`, `x`; of the
-            model's kinds: `target`, an objective or constraint, of a slice: `name`, `at`, of a contour: `names`, `at`; of a
-            graph: see `graphs.plot_graph`.
+            more); of a front of 2 objectives: `log`, whether both axes are; of the convergence: `optimum`, `x`; of a
+            graph: see `graphs.plot_graph`; of the model's kinds: `target`, an objective or constraint, of a slice:
+            `name`, `at`, of a contour: `names`, `at`.
 
     Returns:
         The axes; `ax.figure.savefig("run.png")` writes the picture.
