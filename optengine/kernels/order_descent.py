@@ -32,6 +32,8 @@ def _descend_numpy(
     G: Floats, order: Integers, before: Bools, nodes: Integers, swaps: bool, tolerance: float
 ) -> Integers:
     """One order of `descend_orders_numpy`."""
+    d, value = len(order), float(scores_numpy(G, order[None, :])[0])
+    least = tolerance * value
 
     def best_of(moved: list[Integers]) -> bool:
         """Take the best of some orders that obey, if it is better; the first of equals."""
@@ -46,9 +48,6 @@ def _descend_numpy(
         order, value = obey[int(np.argmin(after))], float(after.min())
         return True
 
-    d = len(order)
-    value = float(scores_numpy(G, order[None, :])[0])
-    least = tolerance * value
     while True:
         moved = False
         for node in nodes:

@@ -14,8 +14,8 @@ Floats = NDArray[np.float64]
 SINGULAR = 1e-11  # least eigenvalue of the correlations that is taken for more than rounding
 
 
-def gram_of_data(data: Any, center: bool) -> tuple[Floats, int]:
-    """Gram matrix (d, d) of data (n, d), divided by n, and n.
+def checked_data(data: Any) -> Floats:
+    """Data as an array (n, d).
 
     Raises:
         ProblemError: no matrix of finite numbers, too few rows or columns, or a constant column.
@@ -36,9 +36,14 @@ def gram_of_data(data: Any, center: bool) -> tuple[Floats, int]:
         raise ProblemError(
             f"data must vary in every column, got constant columns {np.flatnonzero(spread == 0).tolist()}"
         )
+    return X
+
+
+def gram_of_data(X: Floats, center: bool) -> Floats:
+    """Gram matrix (d, d) of data (n, d), divided by n."""
     if center:
-        X -= X.mean(axis=0)
-    return X.T @ X / len(X), len(X)
+        X = X - X.mean(axis=0)
+    return np.asarray(X.T @ X / len(X))
 
 
 def gram_of_covariance(covariance: Any) -> Floats:

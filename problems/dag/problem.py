@@ -6,12 +6,15 @@ For an order of the nodes (decided, a permutation) every node is regressed on al
 
 is minimised, with the best weights W. It is the least-squares score of NOTEARS (Zheng et al., 2018, arXiv:1803.01422)
 and TOPO (Deng et al., 2023, arXiv:2305.17277); for noise of equal variances its optimum tends to a true order. Data
-come in through their Gram matrix alone. With a penalty each node has the best of all sets of parents before it,
+come in through their Gram matrix alone. With the penalties "bic" and "l0" a node has chosen parents P before it,
 
     f(order) = sum over nodes of min over parents P before it of base(var(node | P)) + weight |P|,
 
-base(v) = v / 2 or, for Gaussian likelihoods, log(v) / 2 (scores per sample, less constants).
-A lower score than that of the true order is common and proves nothing.
+base(v) = v / 2 or, for Gaussian likelihoods, log(v) / 2 (scores per sample, less constants): the exact minimum over all
+subsets for up to 16 nodes, a local optimum by growing and shrinking beyond (`kernels.order_sparse`). "l1" and "mcp" add
+a penalty of each weight: the exact optimum for "l1", a stationary point for "mcp". Logistic regressions and networks
+(`problems.dag.logistic`, `problems.dag.mlp`) read the data themselves. A lower score than that of the true order is
+common and proves nothing.
 """
 
 from __future__ import annotations
@@ -24,20 +27,20 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import ArrayLike, NDArray
 
-from optengine.core.errors import ProblemError, did_you_mean
+from optengine.core.errors import ProblemError
 from optengine.core.problem import Problem
 from optengine.core.space import Permutation, Space
 from optengine.problems.arrays import positions
-from optengine.problems.dag.gram import check_definite, gram_of_covariance, gram_of_data
+from optengine.problems.dag.gram import check_definite, checked_data, gram_of_covariance, gram_of_data
 from optengine.problems.dag.knowledge import arranged, edge_list, precedence, tier_numbers
+from optengine.problems.dag.logistic import LogisticTerms, check_binary
+from optengine.problems.dag.mlp import MLPTerms
+from optengine.problems.dag.penalties import check_edges, check_options, gram_terms, known_edges
 from optengine.problems.dag.simulate import random_weights, simulate_linear
+from optengine.problems.dag.terms import FittedTerms, Terms
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
-
-LOSSES = ("ls", "gaussian")
-PENALTIES = (None, "bic", "l0")
-LARGEST = 16  # nodes for penalties: the table of all sets of parents takes 12 MB
 
 
 class DAGProblem(Problem):
@@ -52,26 +55,33 @@ class DAGProblem(Problem):
         covariance: (d, d) symmetric and positive definite, of centred data or not.
         n_samples: n, where only a covariance is known; kept for the record.
         loss: "ls", half the residual variances; "gaussian", half their logarithms, which needs a penalty: without one
-            every order has the same.
-        penalty: None; "bic" (Schwarz, 1978), a weight of log(n) / (2 n) a parent, with loss="gaussian"; "l0", a weight
-            of `weight`. Exact over all sets of parents, for up to 16 nodes.
-        weight: of each parent, for "l0", > 0.
-        center: subtract the mean of each column of data first. False: neither centred nor an intercept, as published
-            code does; it costs accuracy where noise has a mean.
-        ridge: added to every variance, in squared units of the data, >= 0.
-        threshold: absolute weight above which an edge belongs to the thresholded graph.
+            every order has the same; "logistic", the mean log-loss of logistic regressions, of data 0 and 1; "mlp",
+            half the residual variances of networks with one hidden layer, both of data.
+        penalty: None; "bic" (Schwarz, 1978), a weight of log(n) / (2 n) a parent, with loss="gaussian"; "l0", `weight`
+            for each parent; "l1", `weight` times the absolute weights of edges, of "ls" and "logistic"; "mcp" (Zhang,
+            2010), which flattens out beyond gamma * weight, of "ls".
+        weight: > 0: of the penalty; of both penalties that belong to "mlp", 0.01 by default.
+        gamma: of "mcp", > 1.
+        selection: how "bic" and "l0" choose parents: "exact", "grow-shrink", or None: exact for up to 16 nodes.
+        hidden: width of the networks of "mlp".
+        center: subtract the mean of each column of data first; for "logistic", fit an intercept. False: neither, as
+            published code does; it costs accuracy where noise has a mean.
+        ridge: added to every variance, in squared units of the data, >= 0; not of "logistic" and "mlp".
+        threshold: absolute weight above which an edge belongs to the thresholded graph; None: 0.3, 0.5 for "mlp".
         tiers: lists of nodes; no edge runs from a later tier to an earlier one.
-        required: pairs (from, to), or booleans (d, d): edges of every graph.
-        forbidden: likewise: edges of no graph; with a penalty, as otherwise all nodes before a node are its parents.
+        required: pairs (from, to), or booleans (d, d): edges of every graph; free of "l1" and "mcp".
+        forbidden: likewise: edges of no graph; not with "ls" without a penalty, where all nodes before a node are its
+            parents.
         name: name of the instance.
 
     Attributes:
         gram: (d, d), read-only. before: (d, d), before[u, v]: node u must stand before v. n_nodes: d.
+        local: the terms of the score; None: of least squares on all predecessors, by factorizations.
         truth: (d, d) true weights where they are known, else None. names: of the nodes, where they are known.
 
     Raises:
         ProblemError: data that are not finite, constant or dependent columns, too few rows, a covariance that is not
-            symmetric and definite, contradictory knowledge.
+            symmetric and definite, contradictory knowledge, options that do not go together.
     """
 
     names: tuple[str, ...] | None = None
@@ -85,9 +95,12 @@ class DAGProblem(Problem):
         loss: str = "ls",
         penalty: str | None = None,
         weight: float | None = None,
+        gamma: float = 3.0,
+        selection: str | None = None,
+        hidden: int = 40,
         center: bool = True,
         ridge: float = 0.0,
-        threshold: float = 0.3,
+        threshold: float | None = None,
         tiers: Sequence[Any] | None = None,
         required: Any = None,
         forbidden: Any = None,
@@ -97,10 +110,9 @@ class DAGProblem(Problem):
             raise ProblemError(
                 f"data or covariance must be given, got {'neither' if data is None else 'both'}"
             )
-        if loss not in LOSSES:
-            raise ProblemError(
-                f"loss must be one of {list(LOSSES)}, got {loss!r}{did_you_mean(str(loss), LOSSES)}"
-            )
+        check_options(loss, penalty, weight, gamma, selection, hidden)
+        if threshold is None:
+            threshold = 0.5 if loss == "mlp" else 0.3
         for option, value in (("ridge", ridge), ("threshold", threshold)):
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < np.inf:
                 raise ProblemError(f"{option} must be a number >= 0, got {value!r}")
@@ -109,12 +121,19 @@ class DAGProblem(Problem):
         whole = isinstance(n_samples, (int, np.integer)) and not isinstance(n_samples, bool)
         if n_samples is not None and not (whole and n_samples >= 1):
             raise ProblemError(f"n_samples must be an integer >= 1 or None, got {n_samples!r}")
+        own = loss in ("logistic", "mlp")  # it reads the data, not their Gram matrix
+        if own and (data is None or ridge):
+            given = "a covariance" if data is None else f"ridge={ridge!r}"
+            raise ProblemError(f"loss={loss!r} needs data and no ridge, got {given}")
         self.n_samples = n_samples
         if data is not None:
-            gram, self.n_samples = gram_of_data(data, center)
+            X = checked_data(data)
+            gram, self.n_samples = gram_of_data(X, center), len(X)
         else:
-            gram = gram_of_covariance(covariance)
+            X, gram = None, gram_of_covariance(covariance)
         gram[np.diag_indices_from(gram)] += ridge
+        if X is not None and loss == "logistic":
+            check_binary(X)
         check_definite(gram, "covariance" if data is None else "data", self.n_samples)
         gram.setflags(write=False)
         self.gram, self.n_nodes, self.loss = gram, len(gram), loss
@@ -122,9 +141,11 @@ class DAGProblem(Problem):
         self.truth: Floats | None = None
         self.required = edge_list(required, self.n_nodes, "required")
         self.forbidden = edge_list(forbidden, self.n_nodes, "forbidden")
-        self.penalty = penalty
-        self.weight = self._weight(weight)
-        self._table: tuple[Floats, NDArray[np.int32]] | None = None
+        check_edges(self.required, self.forbidden, penalty, loss)
+        self.penalty, self.selection = penalty, selection
+        self.weight = 0.01 if weight is None and loss == "mlp" else weight
+        self._numbers = [self.weight, gamma, hidden, center]
+        self.local = self._terms(X, gamma, hidden, center)
         self.before = precedence(self.n_nodes, tier_numbers(tiers, self.n_nodes), self.required)
         self.before.setflags(write=False)
         self.moves = ("swap", "insertion")
@@ -132,49 +153,22 @@ class DAGProblem(Problem):
             self._score, Space(Permutation(self.n_nodes)), call="encoded", vectorized=True, name=name or "dag"
         )
 
-    def _weight(self, weight: float | None) -> float:
-        """Check what belongs to the penalty; returns the weight of each parent."""
-        if self.penalty not in PENALTIES:
-            raise ProblemError(f"penalty must be one of {list(PENALTIES)}, got {self.penalty!r}")
+    def _terms(self, X: Floats | None, gamma: float, hidden: int, center: bool) -> Terms | None:
+        """The terms of the score, from data X (n, d) or the Gram matrix; None: least squares without a penalty."""
+        known = known_edges(self.n_nodes, self.required, self.forbidden)
+        if self.loss == "logistic":
+            assert X is not None
+            return LogisticTerms(X, self.weight or 0.0, center, *known)
+        if self.loss == "mlp":
+            assert X is not None
+            assert self.weight is not None
+            return MLPTerms(X - X.mean(axis=0) if center else X, self.weight, hidden, *known)
         if self.penalty is None:
-            if self.loss == "gaussian":
-                raise ProblemError(
-                    "penalty must be 'bic' or 'l0' with loss='gaussian', got None: all orders are equal"
-                )
-            if self.forbidden:
-                raise ProblemError("penalty must be 'bic' or 'l0' where edges are forbidden, got None")
-            return 0.0
-        if self.n_nodes > LARGEST:
-            raise ProblemError(
-                f"penalty must be None beyond {LARGEST} nodes, got {self.penalty!r} for {self.n_nodes}"
-            )
-        both = sorted(set(self.required) & set(self.forbidden))
-        if both:
-            raise ProblemError(f"forbidden must not hold required edges, got {both[0]} in both")
-        if self.penalty == "bic":
-            if self.loss != "gaussian" or self.n_samples is None:
-                raise ProblemError(
-                    f"penalty='bic' needs loss='gaussian' and n_samples, got {self.loss!r} and {self.n_samples}"
-                )
-            return float(np.log(self.n_samples) / (2 * self.n_samples))
-        if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 < weight < np.inf:
-            raise ProblemError(f"weight must be a number > 0 with penalty='l0', got {weight!r}")
-        return float(weight)
-
-    def table(self) -> tuple[Floats, NDArray[np.int32]]:
-        """Scores and parents (bits), (d, 2^d), of each node's best parents among every set, of a penalised problem."""
-        if self._table is None:
-            from optengine.kernels.order_table import parents_table
-
-            must, never = np.zeros((2, self.n_nodes), dtype=np.int64)
-            for bits, edges in ((must, self.required), (never, self.forbidden)):
-                for i, j in edges:
-                    bits[j] |= 1 << i
-            self._table = parents_table(self.gram, self.weight, self.loss == "gaussian", must, never)
-        return self._table
-
-    def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_table": None}  # made anew where it is needed
+            return None
+        chosen = (self.loss, self.penalty, self.weight, gamma, self.selection, self.n_samples)
+        terms = gram_terms(self.gram, *chosen, *known)
+        self.weight = terms.rules.weight
+        return terms
 
     @classmethod
     def random(
@@ -227,16 +221,14 @@ class DAGProblem(Problem):
         """Scores (m,) of orders X (m, d); O(d^3 / 3) a row."""
         from optengine.kernels.order_search import scores
 
-        if self.penalty is not None:
-            from optengine.kernels.order_table import table_scores
-
-            return np.asarray(table_scores(self.table()[0], self.arrange(X)))
-        return np.asarray(scores(self.gram, self.arrange(X)))
+        orders = self.arrange(X)
+        return self.local.scores(orders) if self.local else np.asarray(scores(self.gram, orders))
 
     def delta(self, x: ArrayLike, kind: str, moves: ArrayLike) -> tuple[Floats, Floats]:
         """Change of the score under moves; O(d^3) for the first of a call, then O(d) a swap, O(1) an insertion.
 
-        Where some node must stand before another, each move costs a new factorization.
+        Where some node must stand before another, each move costs a new factorization. Other losses and penalties fit
+        the nodes of the stretch that a move concerns.
 
         Args:
             x: (d,) order.
@@ -253,7 +245,10 @@ class DAGProblem(Problem):
         from optengine.kernels import order_search, permutation
 
         order, pairs = positions(x, kind, moves, self.moves)
-        if self.before.any() or self.penalty is not None:
+        if self.local is not None:
+            moved = self.arrange(permutation.apply_moves(order, kind, pairs))
+            change = self.local.changes(self.arrange(order[None, :])[0], moved)
+        elif self.before.any():
             after = self._score(permutation.apply_moves(order, kind, pairs).astype(np.float64))
             change = after - self._score(order[None, :].astype(np.float64))
         else:
@@ -264,25 +259,17 @@ class DAGProblem(Problem):
         return np.asarray(change)[:, np.newaxis], np.empty((len(pairs), 0))
 
     def weights(self, x: ArrayLike) -> Floats:
-        """Least-squares weights (d, d) of an order, each node on all before it, or on its best parents."""
+        """Best weights (d, d) of an order, each node on all before it, or on its chosen parents.
+
+        For loss="mlp" the norms of the rows that belong to each input.
+        """
         order = self.arrange(np.asarray(x)[None, :])[0]
-        if self.penalty is not None:
-            return self._sparse_weights(order)
+        if self.local is not None:
+            return self.local.weights(order)
         L = np.linalg.cholesky(self.gram[np.ix_(order, order)])
         inverse = np.linalg.solve(L, np.eye(len(L)))
         W = np.zeros(self.gram.shape)
         W[np.ix_(order, order)] = np.triu(-(inverse * L.diagonal()[:, None]).T, 1)
-        return W
-
-    def _sparse_weights(self, order: Integers) -> Floats:
-        """Weights (d, d) where each node has its best parents among those before it."""
-        W, parents = np.zeros(self.gram.shape), self.table()[1]
-        before = 0
-        for node in order.tolist():
-            chosen = [u for u in range(self.n_nodes) if int(parents[node, before]) >> u & 1]
-            if chosen:
-                W[chosen, node] = np.linalg.solve(self.gram[np.ix_(chosen, chosen)], self.gram[chosen, node])
-            before |= 1 << node
         return W
 
     def describe(self, x: ArrayLike) -> dict[str, Any]:
@@ -290,24 +277,25 @@ class DAGProblem(Problem):
 
         Returns:
             `order` (d,), the nodes first to last; `weights` (d, d), W[i, j] of the edge from i to j; `graph` (d, d)
-            booleans, W != 0; `thresholded` (d, d), |W| > threshold and the required edges; `variances` (d,), residual;
-            `kkt_residual`, the largest slope of the score along an edge that could be added without a cycle; 0 says
-            that the graph is a stationary point, as every order of a dense fit is; `shd` of the thresholded graph
+            booleans, W != 0 or required; `thresholded` (d, d), |W| > threshold and the required edges; `variances`
+            (d,), residual, or `terms` (d,) of the score for "logistic" and "mlp"; `kkt_residual`, the largest slope of
+            the score (distance of 0 from its subgradients, where there is a penalty) along an edge that could be there
+            without a cycle; 0 says that the graph is a stationary point, as every order of a dense fit is. Of "bic" and
+            "l0" only edges that are there count: a count of edges has every slope at 0. `shd` of the thresholded graph
             where the truth is known.
         """
-        W = self.weights(x)
-        thresholded = np.abs(W) > self.threshold
+        order, W = self.arrange(np.asarray(x)[None, :])[0], self.weights(x)
+        graph, thresholded = W != 0, np.abs(W) > self.threshold
         for i, j in self.required:
-            thresholded[i, j] = True
-        residual = np.eye(len(W)) - W
-        described = {
-            "order": self.arrange(np.asarray(x)[None, :])[0],
-            "weights": W,
-            "graph": W != 0,
-            "thresholded": thresholded,
-            "variances": ((self.gram @ residual) * residual).sum(axis=0),
-            "kkt_residual": kkt_residual(self.gram, W),
-        }
+            graph[i, j] = thresholded[i, j] = True
+        described = {"order": order, "weights": W, "graph": graph, "thresholded": thresholded}
+        if self.loss in ("logistic", "mlp"):
+            assert self.local is not None
+            described["terms"] = self.local.terms(order)[np.argsort(order)]
+        else:
+            residual = np.eye(len(W)) - W
+            described["variances"] = ((self.gram @ residual) * residual).sum(axis=0)
+        described["kkt_residual"] = self.kkt_residual(order, W)
         if self.names is not None:
             described["names"] = list(self.names)
         if self.truth is not None:
@@ -316,14 +304,35 @@ class DAGProblem(Problem):
             described["shd"] = shd(thresholded, self.truth)
         return described
 
+    def kkt_residual(self, order: Integers, W: Floats) -> float:
+        """`describe`'s, of weights W (d, d) that belong to an order (d,)."""
+        if self.local is None:
+            return kkt_residual(self.gram, W)
+        allowed = ~self.before.T
+        for i, j in self.forbidden:
+            allowed[i, j] = False
+        slack = np.where(allowed & ~walks(W).T, self.local.slack(order, W), 0.0)
+        residual = float(slack.max())
+        return residual if (slack > 1e-7 * self._scale()).any() else 0.0
+
+    def _scale(self) -> Floats:
+        """The size of slopes (d, d): 1 for the bounded ones of "logistic"."""
+        if self.loss == "logistic":
+            return np.ones(self.gram.shape)
+        return np.asarray(np.sqrt(np.outer(self.gram.diagonal(), self.gram.diagonal())))
+
     def fingerprint(self) -> dict[str, Any]:
         """What a journal recognises the instance by: its size and a hash of its data."""
         digest = hashlib.sha256()
-        for matrix in (self.gram, self.before):
+        for matrix in (
+            self.gram,
+            self.before,
+            *([self.local.X] if isinstance(self.local, FittedTerms) else []),
+        ):
             digest.update(np.ascontiguousarray(matrix).tobytes())
         return super().fingerprint() | {
             "nodes": self.n_nodes,
-            "loss": [self.loss, self.penalty, self.weight, self.forbidden],
+            "loss": [self.loss, self.penalty, self.selection, *self._numbers, self.required, self.forbidden],
             "data": digest.hexdigest(),
         }
 
@@ -334,11 +343,16 @@ def kkt_residual(gram: Floats, W: Floats) -> float:
     Wei, Gao and Yu, DAGs with no fears, 2020, arXiv:2010.09133: the stationary points of the least-squares score.
     """
     d = len(W)
-    reach = (W != 0) | np.eye(d, dtype=bool)
-    for k in range(d):
-        reach |= reach[:, k : k + 1] & reach[k : k + 1, :]
     slope = np.abs(gram @ (np.eye(d) - W))
-    slope[reach.T] = 0.0
+    slope[walks(W).T] = 0.0
     scale = np.sqrt(np.outer(gram.diagonal(), gram.diagonal()))
     residual = float(slope.max())
     return residual if (slope > 1e-9 * scale).any() else 0.0
+
+
+def walks(W: Floats) -> NDArray[np.bool_]:
+    """Whether a walk along edges leads from i to j, (d, d); there is one from each node to itself."""
+    reach = (W != 0) | np.eye(len(W), dtype=bool)
+    for k in range(len(W)):
+        reach |= reach[:, k : k + 1] & reach[k : k + 1, :]
+    return np.asarray(reach)

@@ -14,7 +14,10 @@ from numpy.random import Generator
 
 from optengine.core.solver import Control
 from optengine.problems.dag import DAGProblem
-from optengine.solvers.dag.state import FREE, left, state_of
+from optengine.problems.dag.penalties import LARGEST as LARGEST_TABLE
+from optengine.problems.dag.terms import FittedTerms, SparseTerms, TableTerms
+from optengine.solvers.dag.state import FREE, left
+from optengine.solvers.dag.state_chosen import state_of
 
 if TYPE_CHECKING:
     from optengine.core.problem import Problem
@@ -55,6 +58,10 @@ class DAGExact:
             return "it reads the Gram matrix of a DAGProblem"
         if problem.n_nodes > LARGEST:
             return f"it takes up to {LARGEST} nodes, got {problem.n_nodes}"
+        if isinstance(problem.local, FittedTerms):
+            return f"it needs the Gram matrix alone, got loss={problem.loss!r}"
+        if problem.local is not None and problem.n_nodes > LARGEST_TABLE:
+            return f"it takes up to {LARGEST_TABLE} nodes with penalty={problem.penalty!r}, got {problem.n_nodes}"
         return None
 
     def start(self, problem: Problem, rng: Generator) -> DAGExactRun:
@@ -85,7 +92,7 @@ class DAGExactRun:
         state_of(plain, np.arange(2)).descend(FREE, np.random.default_rng(0), False)
         state_of(tiny, np.arange(2)).descend(FREE, np.random.default_rng(0), False)
         order_table.table_extend(
-            tiny.table()[0], np.zeros(2, np.int64), 0, 2, np.zeros(4), np.zeros(4, np.int8)
+            np.zeros((2, 4)), np.zeros(2, np.int64), 0, 2, np.zeros(4), np.zeros(4, np.int8)
         )
 
     def search(self, control: Control) -> None:
@@ -93,7 +100,8 @@ class DAGExactRun:
         from optengine.kernels import order_exact, order_table
 
         gram, d = self._problem.gram, self._problem.n_nodes
-        table = None if self._problem.penalty is None else self._problem.table()[0]
+        local = self._problem.local
+        table = local.table()[0] if isinstance(local, (TableTerms, SparseTerms)) else None
         control.bound(_loose_bound(gram) if table is None else table.min(axis=1).sum() - 1e-9)
         state = state_of(self._problem, np.argsort(gram.diagonal(), kind="stable"))
         if self._options.descend:

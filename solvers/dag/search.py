@@ -18,7 +18,9 @@ from numpy.typing import NDArray
 from optengine.core.errors import OptionError
 from optengine.core.solver import Control
 from optengine.problems.dag import DAGProblem
-from optengine.solvers.dag.state import FREE, State, TableState, state_of
+from optengine.problems.dag.terms import SparseTerms
+from optengine.solvers.dag.state import FREE
+from optengine.solvers.dag.state_chosen import AnyState, state_of
 
 if TYPE_CHECKING:
     from optengine.core.problem import Problem
@@ -106,8 +108,7 @@ class OrderSearchRun:
     def warm_up(self) -> None:
         """Compile or load the kernels, before the clock starts."""
         rng = np.random.default_rng(0)
-        penalty = None if self._problem.penalty is None else "l0"
-        tiny = DAGProblem(rng.standard_normal((20, 4)), penalty=penalty, weight=0.1)
+        tiny = tiny_like(self._problem)
         state = state_of(tiny, np.arange(4))
         state.descend(FREE, rng, True)
         state.kick(FREE, rng, 1, 1.0)
@@ -139,7 +140,7 @@ class OrderSearchRun:
                 self._counts["restarts"] += 1
                 home = self._descended(control, self._rng.permutation(self._problem.n_nodes))
 
-    def _first(self, control: Control) -> State | TableState:
+    def _first(self, control: Control) -> AnyState:
         """The best of the first descents."""
         d = self._problem.n_nodes
         orders = [] if control.x0 is None else list(control.x0.astype(np.int64))
@@ -154,14 +155,29 @@ class OrderSearchRun:
             best = state if state.value < best.value else best
         return best
 
-    def _descended(self, control: Control, order: Integers) -> State | TableState:
+    def _descended(self, control: Control, order: Integers) -> AnyState:
         state = state_of(self._problem, order)
         self._counts["descents"] += 1
         state.descend(control, self._rng, self._options.swaps)
         self._offer(state, control)
         return state
 
-    def _offer(self, state: State | TableState, control: Control) -> None:
+    def _offer(self, state: AnyState, control: Control) -> None:
         if state.value < self._offered:
             self._offered = state.value
             control.incumbent(state.order.astype(np.float64))
+
+
+def tiny_like(problem: DAGProblem) -> DAGProblem:
+    """A problem of four nodes that needs the same kernels."""
+    X = np.random.default_rng(0).standard_normal((40, 4))
+    return DAGProblem(
+        X > 0.0 if problem.loss == "logistic" else X,
+        loss=problem.loss,
+        penalty=problem.penalty,
+        weight=None if problem.weight is None else 0.1,
+        selection=problem.selection
+        if not isinstance(problem.local, SparseTerms) or problem.penalty in ("l1", "mcp")
+        else "grow-shrink",
+        hidden=2,
+    )

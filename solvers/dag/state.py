@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 Integers = NDArray[np.int64]
 
 CHUNK = 4_000_000  # elements that one call of a kernel touches, about: some ten milliseconds
-TABLE_ROUNDS = 50  # of a kick and a descent: some milliseconds
 ROUNDING = 1e-13  # relative change of the score below which it is no improvement
 MOST = 1 << 62  # moves, where nothing limits them
 
@@ -126,79 +125,6 @@ class State:
         control.spend(n)
         self.refresh()
         return made, better
-
-
-class TableState:
-    """One order of a penalised problem: the same as `State`, by the table of best parents; swaps are insertions here.
-
-    Attributes:
-        order: (d,) nodes first to last. value: its score.
-    """
-
-    def __init__(self, problem: DAGProblem, order: Integers) -> None:
-        self._table, self._before = problem.table()[0], problem.before
-        self.order = np.ascontiguousarray(problem.arrange(order[None, :])[0])
-        self.refresh()
-
-    def refresh(self) -> None:
-        """Score the order."""
-        from optengine.kernels import order_table
-
-        self.value = float(order_table.table_scores(self._table, self.order[None, :])[0])
-
-    def descend(self, control: Control, rng: Generator, swaps: bool) -> bool:
-        """Improve until no insertion does; False: told to stop before."""
-        from optengine.kernels import order_table
-
-        moved = 1
-        while moved:
-            if control.stop():
-                return False
-            n, moved = order_table.table_sweep(
-                self.order,
-                self._table,
-                self._before,
-                rng.permutation(len(self.order)),
-                left(control),
-                ROUNDING * max(1.0, abs(self.value)),
-            )
-            control.spend(n)
-            self.refresh()
-        return True
-
-    def kick(self, control: Control, rng: Generator, strength: int, reach: float) -> tuple[int, int]:
-        """Some rounds of kicks and descents; the rounds made and those that improved."""
-        better, d = 0, len(self.order)
-        for made in range(TABLE_ROUNDS):
-            home, value = self.order.copy(), self.value
-            for _ in range(strength):
-                i = int(rng.integers(d))
-                j = int(np.clip(i + np.rint((2.0 * rng.random() - 1.0) * reach * d), 0, d - 1))
-                self._carry(i, j)
-            self.refresh()
-            whole = self.descend(control, rng, False)
-            rounding = ROUNDING * max(1.0, abs(value))
-            better += self.value < value - rounding
-            if self.value > value + rounding:
-                self.order, self.value = home, value
-            if not whole:
-                return made + 1, better
-        return TABLE_ROUNDS, better
-
-    def _carry(self, i: int, j: int) -> None:
-        """Carry the node at position i towards j as far as what is known allows."""
-        step = 1 if j > i else -1
-        while i != j:
-            first, second = (i, i + 1) if step > 0 else (i - 1, i)
-            if self._before[self.order[first], self.order[second]]:
-                return
-            self.order[[first, second]] = self.order[[second, first]]
-            i += step
-
-
-def state_of(problem: DAGProblem, order: Integers) -> State | TableState:
-    """The state of an order of a problem."""
-    return State(problem, order) if problem.penalty is None else TableState(problem, order)
 
 
 def left(control: Control) -> int:

@@ -149,12 +149,41 @@ def wrong_data() -> dict[str, tuple[dict[str, Any], str]]:
         "unweighted": ({"data": X, "penalty": "l0"}, "weight must be a number > 0 .*, got None"),
         "bic of ls": (
             {"data": X, "penalty": "bic"},
-            "penalty='bic' needs loss='gaussian' and n_samples, got 'ls'",
+            "penalty='bic' needs loss='gaussian' and n_samples, got loss='ls'",
+        ),
+        "unsampled": (
+            {"covariance": COV, "loss": "gaussian", "penalty": "bic"},
+            "penalty='bic' needs loss='gaussian' and n_samples, got n_samples=None",
         ),
         "many": (
-            {"covariance": np.eye(17), "penalty": "l0"},
-            "penalty must be None beyond 16 nodes, got 'l0' for 17",
+            {"covariance": np.eye(17), "penalty": "l0", "weight": 1, "selection": "exact"},
+            "selection must be 'grow-shrink' beyond 16 nodes, got 'exact' for 17",
         ),
+        "selection": ({"data": X, "selection": "all"}, "selection must be one of .*, got 'all'"),
+        "selects nothing": (
+            {"data": X, "penalty": "l1", "weight": 1, "selection": "exact"},
+            "selection must be None but for penalty='bic' or 'l0', got 'exact'",
+        ),
+        "mismatched": (
+            {"data": X, "loss": "gaussian", "penalty": "l1", "weight": 1},
+            r"penalty must be one of \['bic', 'l0'\] with loss='gaussian', got 'l1'",
+        ),
+        "unweighted l1": ({"data": X, "penalty": "l1"}, "weight must be a number > 0 .*, got None"),
+        "gamma": (
+            {"data": X, "penalty": "mcp", "weight": 1, "gamma": 1},
+            "gamma must be a number > 1, got 1",
+        ),
+        "hidden": ({"data": X, "loss": "mlp", "hidden": 0}, "hidden must be an integer >= 1, got 0"),
+        "not binary": (
+            {"data": np.where(X > np.median(X, axis=0), 2, 0), "loss": "logistic"},
+            "data must be 0 or 1 in every column with loss='logistic', got 2.0 at ",
+        ),
+        "no data": (
+            {"covariance": COV, "loss": "logistic"},
+            "loss='logistic' needs data .* got a covariance",
+        ),
+        "no data of mlp": ({"covariance": COV, "loss": "mlp"}, "loss='mlp' needs data .* got a covariance"),
+        "ridge of mlp": ({"data": X, "loss": "mlp", "ridge": 1}, "loss='mlp' needs .* no ridge, got ridge=1"),
         "forbidden": (
             {"data": X, "forbidden": [(0, 1)]},
             "penalty must be .* where edges are forbidden, got None",
