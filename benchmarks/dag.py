@@ -181,6 +181,9 @@ def table(problem: str, rows: list[Row], fresh: set[str]) -> None:
         if method in fresh and method not in ("truth", "long"):
             line += "   " + ratio([(reference[r["seed"]], r) for r in found if r["seed"] in reference])
         print(line, flush=True)
+    missing = [method for method in PEERS if not any(row["method"] == method for row in rows)]
+    if missing:
+        print(f"  not measured here: {', '.join(missing)}")
 
 
 def ratio(pairs: list[tuple[Row, Row]]) -> str:
@@ -284,8 +287,9 @@ def main() -> None:
     read = [] if options.quick and not options.fresh else options.peers
     rows = measured(options, cases(problems, seeds, ["truth", *fresh, *read]), filed)
     have = {(row["problem"], row["seed"], row["method"]) for row in rows}
-    more = [r for r in filed if (r["problem"], r["seed"]) in {(p, s) for p in problems for s in seeds}]
-    rows += [row for row in more if (row["problem"], row["seed"], row["method"]) not in have]
+    wanted = {(problem, seed) for problem in problems for seed in seeds}
+    more = [row for row in filed if (row["problem"], row["seed"], row["method"]) not in have]
+    rows += [row for row in more if (row["problem"], row["seed"]) in wanted]
     for problem in problems:
         table(problem, [row for row in rows if row["problem"] == problem], {*fresh, "truth"})
     print()
@@ -295,7 +299,7 @@ def main() -> None:
         for row in measured(options, cases(ALONE, [1], ["order_search", "truth"]), []):
             print(f"{row['problem']}: {row['method']} {row['score']:.5f} in {row['cpu']:.2f} CPU s")
     compile_ours()
-    post_processing(rows)
+    post_processing(rows + [row for row in more if (row["problem"], row["seed"]) not in wanted])
 
 
 if __name__ == "__main__":
