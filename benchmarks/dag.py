@@ -18,7 +18,7 @@ matrix, which is not what was published. `topo` starts from the same order. NOTE
 default 0.03 and `dagma.02` the 0.02 of its documentation; GES and BOSS their defaults. Everybody has a limit in CPU
 seconds (LIMIT); who is stopped shows the best so far, or no score, and "*". Rows of peers may come from
 benchmarks/peers/dag.jsonl, taken by this script on the machine that its first line names ("f" in the table): compare
-their seconds within them only. The reference's are measured in this run. order_search ends by itself (`restarts=1`);
+their seconds within them only. The reference's are measured in this run. order_search ends by itself (RESTARTS, KICKS);
 `long` is order_search with many more restarts and another seed: the best score known. At the end: what topo and
 order_search make of the peers' outputs. Peers need `pip install dagma causal-learn`.
 """
@@ -44,8 +44,9 @@ from optengine.problems import DAGProblem, random_weights, shd, simulate_linear
 
 SIZES, GRAPHS, NOISES = (20, 50, 100, 200), ("ER2", "ER4", "SF4"), ("gaussian", "exponential", "gumbel")
 SAMPLES = 1000
-RESTARTS = 1  # of order_search: it ends when it has stalled from that many random orders more; chosen on graphs 11, 12
-LONG = {20: 20, 50: 20, 100: 10, 200: 3}  # restarts of `long`
+# order_search ends after it stalled, in KICKS * d kicks, from RESTARTS random orders more: chosen on graphs 11 to 13.
+RESTARTS, KICKS = {20: 4, 50: 4, 100: 4, 200: 4, 500: 0}, 3
+LONG = {20: 40, 50: 40, 100: 30, 200: 8}  # restarts of `long`
 LIMIT = {20: 60.0, 50: 100.0, 100: 120.0, 200: 300.0, 500: 300.0}  # CPU seconds of each other method
 OURS, REFERENCE = ("order_search", "topo"), ("reference", "reference_gram")
 PEERS = ("notears", "dagma", "dagma.02", "ges", "boss")
@@ -72,10 +73,12 @@ def nodes(problem: str) -> int:
 
 
 def ours(
-    name: str, X: np.ndarray, seed: int, start: np.ndarray | None, restarts: int = RESTARTS
+    name: str, X: np.ndarray, seed: int, start: np.ndarray | None, restarts: int | None = None
 ) -> np.ndarray:
     """The order that one of our solvers ends with, from raw data on."""
-    options = {"restarts": restarts} if name == "order_search" else {}
+    d, options = X.shape[1], {}
+    if name == "order_search":
+        options = {"restarts": RESTARTS[d] if restarts is None else restarts, "patience": KICKS * d}
     x0 = None if start is None else [start]
     return np.asarray(solve(DAGProblem(X), name, seed=seed, x0=x0, options=options).x)
 
@@ -178,6 +181,9 @@ def table(problem: str, rows: list[Row], fresh: set[str]) -> None:
         if method in fresh and method not in ("truth", "long"):
             line += "   " + ratio([(reference[r["seed"]], r) for r in found if r["seed"] in reference])
         print(line, flush=True)
+    missing = [method for method in PEERS if not any(row["method"] == method for row in rows)]
+    if missing:
+        print(f"  not measured here: {', '.join(missing)}")
 
 
 def ratio(pairs: list[tuple[Row, Row]]) -> str:
@@ -237,8 +243,8 @@ def post_processing(rows: list[Row]) -> None:
 # -- runs ------------------------------------------------------------------------------------------------------------
 
 
-def grid(sizes: Iterable[int], noises: Iterable[str]) -> list[str]:
-    return [f"{graph}_d{d}_{noise}" for d in sizes for graph in GRAPHS for noise in noises]
+def grid(graphs: Iterable[str], sizes: Iterable[int], noises: Iterable[str]) -> list[str]:
+    return [f"{graph}_d{d}_{noise}" for d in sizes for graph in graphs for noise in noises]
 
 
 def measured(options: argparse.Namespace, wanted: list[Row], known: list[Row]) -> list[Row]:
@@ -256,6 +262,7 @@ def main() -> None:
     parser.add_argument("--fresh", action="store_true", help="measure peers instead of reading their rows")
     parser.add_argument("--peers", nargs="+", default=list(PEERS), choices=[*PEERS, *REFERENCE])
     parser.add_argument("--sizes", nargs="+", type=int, default=None, choices=SIZES)
+    parser.add_argument("--graphs", nargs="+", default=list(GRAPHS), choices=GRAPHS)
     parser.add_argument("--noises", nargs="+", default=None, choices=NOISES)
     parser.add_argument("--seeds", nargs="+", type=int, default=None)
     parser.add_argument("--workers", type=int, default=min(2, os.cpu_count() or 1))
@@ -265,7 +272,7 @@ def main() -> None:
     sizes = options.sizes or (SIZES[:3] if options.quick else SIZES)
     noises = options.noises or (NOISES[:1] if options.quick else NOISES)
     seeds = options.seeds or ([1] if options.quick else [1, 2, 3, 4, 5])
-    problems, filed = grid(sizes, noises), [] if options.fresh else load(FILE)
+    problems, filed = grid(options.graphs, sizes, noises), [] if options.fresh else load(FILE)
     if options.peers_only:
         methods = ["long"] if options.ours else options.peers
         measured(options, cases(problems, seeds, methods), filed)
@@ -280,8 +287,9 @@ def main() -> None:
     read = [] if options.quick and not options.fresh else options.peers
     rows = measured(options, cases(problems, seeds, ["truth", *fresh, *read]), filed)
     have = {(row["problem"], row["seed"], row["method"]) for row in rows}
-    more = [r for r in filed if (r["problem"], r["seed"]) in {(p, s) for p in problems for s in seeds}]
-    rows += [row for row in more if (row["problem"], row["seed"], row["method"]) not in have]
+    wanted = {(problem, seed) for problem in problems for seed in seeds}
+    more = [row for row in filed if (row["problem"], row["seed"], row["method"]) not in have]
+    rows += [row for row in more if (row["problem"], row["seed"]) in wanted]
     for problem in problems:
         table(problem, [row for row in rows if row["problem"] == problem], {*fresh, "truth"})
     print()
@@ -291,7 +299,7 @@ def main() -> None:
         for row in measured(options, cases(ALONE, [1], ["order_search", "truth"]), []):
             print(f"{row['problem']}: {row['method']} {row['score']:.5f} in {row['cpu']:.2f} CPU s")
     compile_ours()
-    post_processing(rows)
+    post_processing(rows + [row for row in more if (row["problem"], row["seed"]) not in wanted])
 
 
 if __name__ == "__main__":

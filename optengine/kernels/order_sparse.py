@@ -87,56 +87,6 @@ def empty_paths(d: int) -> Paths:
     )
 
 
-def grow_shrink_numpy(G: Floats, v: int, S: list[int], rules: Rules) -> tuple[float, list[int]]:
-    """Local score and parents of node v by GROW; the definition, each variance by a new solution."""
-
-    def cost(P: list[int]) -> float:
-        variance = G[v, v] - (G[v, P] @ np.linalg.solve(G[np.ix_(P, P)], G[P, v]) if P else 0.0)
-        return float(0.5 * (np.log(variance) if rules.log else variance) + rules.weight * len(P))
-
-    free = [u for u in S if not rules.never[v, u] and not rules.must[v, u]]
-    P = [u for u in S if rules.must[v, u]]
-    while left := [u for u in free if u not in P]:
-        best = min(left, key=lambda u: cost([*P, u]))
-        if cost([*P, best]) >= cost(P):
-            break
-        P = [*P, best]
-    while droppable := [u for u in P if not rules.must[v, u]]:
-        worst = min(droppable, key=lambda u: cost([q for q in P if q != u]))
-        without = [q for q in P if q != worst]
-        if cost(without) >= cost(P):
-            break
-        P = without
-    return cost(P), sorted(P)
-
-
-def coordinate_numpy(G: Floats, v: int, S: list[int], rules: Rules) -> tuple[float, dict[int, float]]:
-    """Local score and coefficients of node v by COORDINATE; the definition, in plain loops."""
-    scale, picked = float(np.sqrt(G[v, v])), [u for u in S if rules.must[v, u]]
-    w: dict[int, float] = dict.fromkeys(picked, 0.0)
-    while True:
-        for _ in range(PASSES):
-            moved = 0.0
-            for u in w:
-                b = G[u, v] - sum(w[q] * G[u, q] for q in w if q != u)
-                new = shrink_to(b, G[u, u], 0.0 if rules.must[v, u] else rules.weight, rules.gamma)
-                moved, w[u] = max(moved, abs(new - w[u]) * float(np.sqrt(G[u, u]))), new
-            if moved <= CLOSE * scale:
-                break
-        slopes = {
-            u: (abs(G[u, v] - sum(w[q] * G[u, q] for q in w)) - rules.weight) / float(np.sqrt(G[u, u]))
-            for u in S
-            if u not in w and not rules.never[v, u]
-        }
-        best = max(slopes, key=lambda u: slopes[u], default=-1)
-        if best < 0 or slopes[best] <= 1e-9 * scale:
-            P, c = list(w), np.array(list(w.values()))
-            value = 0.5 * (G[v, v] - 2.0 * G[v, P] @ c + c @ G[np.ix_(P, P)] @ c) if P else 0.5 * G[v, v]
-            charged = [abs(w[u]) for u in P if not rules.must[v, u]]
-            return float(value + sum(charge(x, rules.weight, rules.gamma) for x in charged)), w
-        w[best] = 0.0
-
-
 @njit(cache=True, nogil=True)
 def base(variance: float, log: bool) -> float:
     """Half the variance, or half its logarithm."""
@@ -279,57 +229,60 @@ def _pass(G: Floats, v: int, m: int, rules: Rules, paths: Paths, row: int) -> fl
 
 
 @njit(cache=True, nogil=True)
-def _leap(G: Floats, v: int, m: int, rules: Rules, paths: Paths, row: int) -> None:
-    """Go where all slopes are 0 for the signs, and pieces of MCP, that the coefficients have, as far as they keep them.
-
-    Coordinate descent takes thousands of passes where columns are alike; this is one Cholesky factor, O(m^3 / 6).
-    """
-    P, w, r, L = paths.nodes[row], paths.weights[row], paths.column, paths.inverse
-    index, x, n = np.empty(m, np.int64), np.empty(m), 0
-    for k in range(m):
-        if w[k] != 0.0:
-            index[n] = k
-            n += 1
-    for i in range(n):
-        k = index[i]
-        p, size = P[k], abs(w[k])
+def _target(G: Floats, v: int, index: Integers, rules: Rules, paths: Paths, row: int, x: Floats) -> bool:
+    """Fill x (n,): where all slopes are 0 for the signs, and pieces of MCP, of the coefficients `index` (n,)."""
+    P, w, L = paths.nodes[row], paths.weights[row], paths.inverse
+    for i in range(len(index)):
+        p, own = P[index[i]], w[index[i]]
         weight = 0.0 if rules.must[v, p] else rules.weight
-        bend = rules.gamma > 0.0 and size < rules.gamma * weight
+        bend = rules.gamma > 0.0 and abs(own) < rules.gamma * weight
         kept = weight if rules.gamma == 0.0 or bend else 0.0
-        x[i] = G[p, v] - (kept if w[k] > 0.0 else -kept)
+        x[i] = G[p, v] - (kept if own > 0.0 else -kept)
         for j in range(i + 1):
             t = G[p, P[index[j]]] - (1.0 / rules.gamma if bend and i == j else 0.0)
             for l in range(j):  # noqa: E741
                 t -= L[i, l] * L[j, l]
-            if j < i:
-                L[i, j] = t / L[j, j]
-            elif t <= DEPENDENT * G[p, p]:
-                return
-            else:
-                L[i, i] = np.sqrt(t)
+            if j == i and t <= DEPENDENT * G[p, p]:
+                return False
+            L[i, j] = t / L[j, j] if j < i else np.sqrt(t)
         for l in range(i):  # noqa: E741
             x[i] -= L[i, l] * x[l]
         x[i] /= L[i, i]
-    for i in range(n - 1, -1, -1):
-        for l in range(i + 1, n):  # noqa: E741
+    for i in range(len(index) - 1, -1, -1):
+        for l in range(i + 1, len(index)):  # noqa: E741
             x[i] -= L[l, i] * x[l]
         x[i] /= L[i, i]
+    return True
+
+
+@njit(cache=True, nogil=True)
+def _leap(G: Floats, v: int, m: int, rules: Rules, paths: Paths, row: int) -> None:
+    """Go to the target, or as far as coefficients keep their signs and pieces of the penalty.
+
+    Coordinate descent takes thousands of passes where columns are alike; this is one Cholesky factor, O(m^3 / 6).
+    """
+    P, w, r = paths.nodes[row], paths.weights[row], paths.column
+    index = np.flatnonzero(w[:m])
+    x = np.empty(len(index))
+    if not _target(G, v, index, rules, paths, row, x):
+        return
     share, first = 1.0, -1
-    for i in range(n):
+    for i in range(len(index)):
         k = index[i]
         if rules.must[v, P[k]]:
             continue
         for edge in (0.0, rules.gamma * rules.weight):
             a, b = abs(w[k]) - edge, (x[i] if w[k] > 0.0 else -x[i]) - edge
             if a * b < 0.0 and a / (a - b) < share:
-                share, first = a / (a - b), (i if edge == 0.0 else -1)
-    for i in range(n):
-        x[i] = 0.0 if i == first else w[index[i]] + share * (x[i] - w[index[i]])
-        w[index[i]] = x[i]
+                share, first = a / (a - b), (k if edge == 0.0 else -1)
+    for i in range(len(index)):
+        w[index[i]] += share * (x[i] - w[index[i]])
+    if first >= 0:
+        w[first] = 0.0
     for k in range(m):
         r[k] = G[P[k], v]
-        for i in range(n):
-            r[k] -= G[P[k], P[index[i]]] * x[i]
+        for j in index:
+            r[k] -= G[P[k], P[j]] * w[j]
 
 
 @njit(cache=True, nogil=True)

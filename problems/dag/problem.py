@@ -149,9 +149,7 @@ class DAGProblem(Problem):
         self.before = precedence(self.n_nodes, tier_numbers(tiers, self.n_nodes), self.required)
         self.before.setflags(write=False)
         self.moves = ("swap", "insertion")
-        super().__init__(
-            self._score, Space(Permutation(self.n_nodes)), call="encoded", vectorized=True, name=name or "dag"
-        )
+        super().__init__(self._score, OrderSpace(self), call="encoded", vectorized=True, name=name or "dag")
 
     def _terms(self, X: Floats | None, gamma: float, hidden: int, center: bool) -> Terms | None:
         """The terms of the score, from data X (n, d) or the Gram matrix; None: least squares without a penalty."""
@@ -335,6 +333,31 @@ class DAGProblem(Problem):
             "loss": [self.loss, self.penalty, self.selection, *self._numbers, self.required, self.forbidden],
             "data": digest.hexdigest(),
         }
+
+
+class OrderSpace(Space):
+    """The orders of a problem's nodes; a starting point may also be a graph, (d, d), whose order it then is."""
+
+    def __init__(self, problem: DAGProblem) -> None:
+        super().__init__(Permutation(problem.n_nodes))
+        self._problem = problem
+
+    def encode(self, x: Any) -> Floats:
+        """The batch (n, d) of an order (d,), of several, or of one graph (d, d) of weights or booleans.
+
+        Raises:
+            SpaceError: neither.
+        """
+        d, given = self.width, x
+        if isinstance(x, (list, tuple)) and np.ndim(x) == 2:
+            given = np.asarray(x)
+        numbers = isinstance(given, np.ndarray) and given.shape == (d, d) and given.dtype.kind in "buif"
+        orders = (
+            numbers and (np.rint(given) == given).all() and given.diagonal().any()
+        )  # though there may be one wrong
+        if numbers and not orders and (np.sort(given, axis=1) != np.arange(d)).any():
+            return super().encode(self._problem.order_of(given))
+        return super().encode(x)
 
 
 def kkt_residual(gram: Floats, W: Floats) -> float:

@@ -19,6 +19,7 @@ from optengine.core.errors import OptionError
 from optengine.core.solver import Control
 from optengine.problems.dag import DAGProblem
 from optengine.problems.dag.terms import SparseTerms
+from optengine.solvers.dag.device import ORDERS, DeviceDescents, settle
 from optengine.solvers.dag.state import FREE
 from optengine.solvers.dag.state_chosen import AnyState, state_of
 
@@ -38,6 +39,9 @@ class OrderSearch:
     worse. After `patience` rounds without a better score a new random order is tried. Each place or pair looked at
     counts as one evaluation. A sweep of insertions costs O(d^2), a node that moves r places O(r d), all swaps
     O(d^3 / 6), factors O(d^3).
+
+    With `device="cuda"` (or "auto", a GPU and a large least-squares problem) the first descents and those of a restart
+    are 512 at a time on the device; kicks stay on the CPU. `details["device"]` says where.
 
     Attributes:
         starts: descents before the best of them is kicked, >= 1.
@@ -99,11 +103,13 @@ class OrderSearchRun:
         self._options, self._problem, self._rng = options, problem, rng
         self._offered = np.inf
         self._counts = {"descents": 0, "rounds": 0, "restarts": 0}
+        self._device: DeviceDescents | None = None
+        self._told = "cpu"
 
     @property
     def details(self) -> dict[str, Any]:
-        """Descents from scratch, rounds of kicks, restarts."""
-        return dict(self._counts)
+        """Descents from scratch, rounds of kicks, restarts, and where the descents were made."""
+        return {**self._counts, "device": self._told}
 
     def warm_up(self) -> None:
         """Compile or load the kernels, before the clock starts."""
@@ -116,6 +122,9 @@ class OrderSearchRun:
 
     def search(self, control: Control) -> None:
         """Descend from several starts, then kick the best; again from random orders, until told to stop."""
+        on_device, self._told = settle(control.device, self._problem)
+        if on_device:
+            self._device = DeviceDescents(self._problem)
         home = self._first(control)
         patience = self._options.patience or 20 * self._problem.n_nodes
         while not control.stop():
@@ -138,13 +147,15 @@ class OrderSearchRun:
                     control.conclude("converged", message)  # type: ignore[attr-defined]
                     return
                 self._counts["restarts"] += 1
-                home = self._descended(control, self._rng.permutation(self._problem.n_nodes))
+                home = self._descended(control, self._fresh(control, []))
 
     def _first(self, control: Control) -> AnyState:
         """The best of the first descents."""
         d = self._problem.n_nodes
         orders = [] if control.x0 is None else list(control.x0.astype(np.int64))
         orders.append(np.argsort(self._problem.gram.diagonal(), kind="stable"))
+        if self._device is not None:
+            return self._descended(control, self._fresh(control, orders))
         while len(orders) < self._options.starts:
             orders.append(self._rng.permutation(d))
         best = self._descended(control, orders[0])
@@ -154,6 +165,17 @@ class OrderSearchRun:
             state = self._descended(control, order)
             best = state if state.value < best.value else best
         return best
+
+    def _fresh(self, control: Control, orders: list[Integers]) -> Integers:
+        """A random order; on the device the best end of descents from `orders` and many random ones."""
+        d = self._problem.n_nodes
+        if self._device is None:
+            return self._rng.permutation(d)
+        more, nodes = (self._rng.permuted(np.tile(np.arange(d), (ORDERS, 1)), axis=1) for _ in range(2))
+        for k, order in enumerate(orders[:ORDERS]):
+            more[k] = order
+        self._counts["descents"] += ORDERS
+        return self._device.best(more, nodes, self._options.swaps, control)
 
     def _descended(self, control: Control, order: Integers) -> AnyState:
         state = state_of(self._problem, order)

@@ -100,15 +100,6 @@ class State:
 
         return np.asarray(order_search.changes(self._U, self._M, np.ascontiguousarray(pairs), True))
 
-    def exchangeable(self) -> NDArray[np.bool_]:
-        """Which positions i < j may be exchanged without a node passing one that must stand before it, (d, d)."""
-        B, d = self._before[np.ix_(self.order, self.order)], len(self.order)
-        follower = np.where(B.any(axis=1), np.argmax(B, axis=1), d)  # first position that must come after i
-        forerunner = np.where(B.any(axis=0), d - 1 - np.argmax(B[::-1], axis=0), -1)  # last one before j
-        place = np.arange(d)
-        allowed = (place[None, :] < follower[:, None]) & (place[:, None] > forerunner[None, :])
-        return np.asarray(allowed & (place[:, None] < place[None, :]))
-
     def kick(self, control: Control, rng: Generator, strength: int, reach: float) -> tuple[int, int]:
         """Rounds of kicks and descents for some 50 ms; the rounds made and those that improved."""
         from optengine.kernels import order_search

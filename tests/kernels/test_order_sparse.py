@@ -8,6 +8,7 @@ import pytest
 from optengine.kernels import order_sparse as kernels, order_sparse_moves as moves
 from optengine.kernels.order_sparse import COORDINATE, GROW, Rules
 from optengine.kernels.order_sparse_moves import carry, fit_all, sparse_kicks, sparse_sweep, total
+from optengine.kernels.order_sparse_numpy import coordinate_numpy, grow_shrink_numpy
 
 KINDS = [(GROW, 0.0, False), (GROW, 0.0, True), (COORDINATE, 0.0, False), (COORDINATE, 3.0, False)]
 
@@ -39,10 +40,10 @@ def test_a_fit_is_that_of_the_definition(seed: int, kind: tuple[int, float, bool
             if paths.kept[12, k]
         }
         if kind[0] == GROW:
-            expected, parents = kernels.grow_shrink_numpy(G, v, S.tolist(), rules)
+            expected, parents = grow_shrink_numpy(G, v, S.tolist(), rules)
             w = dict(zip(parents, np.linalg.solve(G[np.ix_(parents, parents)], G[parents, v]), strict=True))
         else:
-            expected, w = kernels.coordinate_numpy(G, v, S.tolist(), rules)
+            expected, w = coordinate_numpy(G, v, S.tolist(), rules)
             w = {u: c for u, c in w.items() if c or rules.must[v, u]}
         assert value == pytest.approx(expected, rel=1e-9)
         assert found == pytest.approx(w, rel=1e-6, abs=1e-9)

@@ -146,8 +146,8 @@ def test_every_graph_obeys_what_is_known(seed: int, d: int) -> None:
     assert not np.linalg.matrix_power(graph.astype(float), d).any()
 
 
-def plain_topo(X: np.ndarray, order: np.ndarray, small: int, large: int) -> float:
-    """The published loop re-stated with regressions on the data; its last score."""
+def plain_topo(X: np.ndarray, order: np.ndarray, small: int, large: int) -> list[float]:
+    """The published loop re-stated with regressions on the data; its scores, one an iteration that swapped."""
     n, d = X.shape
 
     def fitted(order: np.ndarray, W: np.ndarray, positions: Any) -> np.ndarray:
@@ -161,11 +161,12 @@ def plain_topo(X: np.ndarray, order: np.ndarray, small: int, large: int) -> floa
         return float(((X - X @ W) ** 2).sum() / (2 * n))
 
     W = fitted(order, np.zeros((d, d)), range(d))
-    searched = False
+    searched, values = False, []
     while True:
         h = np.linalg.inv(np.eye(d) - np.abs(W))[np.ix_(order, order)]
         pairs = sorted(((h[p, q], p, q) for p in range(d) for q in range(p + 1, d)), key=lambda t: t[0])
         value, improving = score(W), []
+        values.append(value)
         for first, last in ((0, small), (small, large)):
             if first and (improving or searched):
                 continue
@@ -177,7 +178,7 @@ def plain_topo(X: np.ndarray, order: np.ndarray, small: int, large: int) -> floa
                 if new < value * (1 - 1e-12):
                     improving.append((new, p, q))
         if not improving:
-            return value
+            return values
         taken: set[int] = set()
         for _, p, q in sorted(improving):
             if not taken & set(range(p, q + 1)):
@@ -187,16 +188,38 @@ def plain_topo(X: np.ndarray, order: np.ndarray, small: int, large: int) -> floa
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_topo_is_the_published_loop(seed: int) -> None:
+@pytest.mark.parametrize("refit", ["factors", "regression"])
+def test_topo_is_the_published_loop(seed: int, refit: str) -> None:
     rng = np.random.default_rng(seed)
     X = simulate_linear(rng, random_weights(rng, 20, 2), 100)
     order = rng.permutation(20)
     problem = DAGProblem(X, center=False)
-    topo = oe.solvers.TOPO(size_small=30, size_large=80)
+    topo = oe.solvers.TOPO(size_small=30, size_large=80, refit=refit)
     result = oe.solve(problem, topo, x0=[order])
     assert result.status == "converged"
-    assert result.fun == pytest.approx(plain_topo(X, order.copy(), 30, 80), rel=1e-9)
+    assert result.history.F[:, 0] == pytest.approx(plain_topo(X, order.copy(), 30, 80), rel=1e-9)
     assert result.details["kkt_residual"] == 0
+    assert result.details["candidates"] == 0
+
+
+@pytest.mark.parametrize("acyclicity", ["logdet", "exp"])
+@pytest.mark.parametrize("kind", ["ls", "l1", "mcp", "bic", "bic many"])
+def test_topo_ends_where_no_pair_is_better(acyclicity: str, kind: str) -> None:
+    options: dict[str, Any] = {
+        "ls": {},
+        "l1": {"penalty": "l1", "weight": 0.1},
+        "mcp": {"penalty": "mcp", "weight": 0.1},
+        "bic": {"loss": "gaussian", "penalty": "bic"},
+        "bic many": {"loss": "gaussian", "penalty": "bic", "selection": "grow-shrink"},
+    }[kind]
+    problem = random_problem(5, 10, **options)
+    topo = oe.solvers.TOPO(candidates="all", acyclicity=acyclicity)
+    result = oe.solve(problem, topo, seed=0)
+    order = result.details["order"]
+    pairs = np.array([(i, j) for i in range(10) for j in range(i + 1, 10)])
+    assert problem.delta(order, "swap", pairs)[0].min() >= -1e-8
+    assert result.status == "converged"
+    assert result.details["candidates"] >= (result.details["kkt_residual"] > 0)
 
 
 def test_topo_never_worsens_a_graph_that_it_goes_on_from() -> None:
@@ -206,7 +229,10 @@ def test_topo_never_worsens_a_graph_that_it_goes_on_from() -> None:
         graph = rng.standard_normal((12, 12)) * (rng.random((12, 12)) < 0.3)  # has cycles
         order = problem.order_of(graph)
         before = problem.evaluate(order[None, :].astype(float)).F[0, 0]
-        assert oe.solve(problem, "topo", x0=[order]).fun <= before
+        after = oe.solve(problem, "topo", x0=graph)
+        assert after.fun <= before
+        assert after.fun == oe.solve(problem, "topo", x0=[order]).fun
+        assert oe.solve(problem, "topo", x0=order, options={"first": True}).fun <= before
 
 
 def test_an_order_of_a_graph_agrees_with_it() -> None:
@@ -223,10 +249,20 @@ def test_an_order_of_a_graph_agrees_with_it() -> None:
 
 @pytest.mark.parametrize(
     ("option", "value"),
-    [("size_small", 0), ("size_large", 50), ("no_large_search", -1), ("xi", -0.5)],
+    [
+        ("size_small", 0),
+        ("size_large", 50),
+        ("no_large_search", -1),
+        ("xi", -0.5),
+        ("tau", -1),
+        ("first", 2),
+        ("acyclicity", "poly"),
+        ("candidates", "none"),
+        ("refit", "sklearn"),
+    ],
 )
 def test_a_wrong_option_of_topo_is_named(option: str, value: Any) -> None:
-    with pytest.raises(oe.OptionError, match=f"{option} must be .*, got {value}"):
+    with pytest.raises(oe.OptionError, match=f"{option} must be .*, got {value!r}"):
         oe.solvers.TOPO(**{option: value})
 
 
@@ -250,8 +286,11 @@ def test_a_wrong_option_is_named(option: str, value: Any) -> None:
 def test_what_the_solvers_refuse() -> None:
     with pytest.raises(oe.SolverNotSuitable, match="up to 20 nodes, got 21"):
         oe.solve(random_problem(0, 21), "dag_exact", budget=10)
-    with pytest.raises(oe.SolverNotSuitable, match="takes no penalty, got 'l0'"):
-        oe.solve(random_problem(0, 5, penalty="l0", weight=1.0), "topo")
+    sparse = random_problem(0, 5, penalty="l0", weight=1.0)
+    with pytest.raises(oe.SolverNotSuitable, match="takes no penalty and loss='ls', got 'l0'"):
+        oe.solve(sparse, "topo", options={"refit": "regression"})
+    with pytest.raises(oe.SolverNotSuitable, match="up to 16 nodes with penalty='l1', got 17"):
+        oe.solve(random_problem(0, 17, penalty="l1", weight=1.0), "dag_exact")
     with pytest.raises(oe.SolverNotSuitable, match="Gram matrix of a DAGProblem"):
         oe.solve(oe.problems.QAP.random(np.random.default_rng(0), 5), "order_search", budget=10)
     with pytest.raises(oe.OptionError, match="descend must be"):
