@@ -49,7 +49,7 @@ class Engine:
         self.k, self.m = problem.n_objectives, problem.n_constraints
         self.tasks: NDArray[np.int64] | None = None  # (rows told,) where runs before this one are another task
         inputs = Inputs(
-            groups=self.features.groups.tolist(),
+            groups=self.features.groups,
             categorical=self.features.categorical,
             fidelities=self.features.fidelity,
             kernel=plan.kernel,

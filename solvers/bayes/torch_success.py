@@ -28,7 +28,7 @@ class Success:
     """
 
     def __init__(self, features: Features) -> None:
-        inputs = Inputs(groups=features.groups.tolist(), categorical=features.categorical, fidelities=[])
+        inputs = Inputs(groups=features.groups, categorical=features.categorical, fidelities=[])
         self._fitter = Fitter("gp", inputs, STEPS)
         self._model: Any = None
         self._n = 0
