@@ -18,6 +18,8 @@ import numpy as np
 from numpy.random import Generator
 
 from optengine.core.errors import OptionError
+from optengine.solvers.bayes.torch_options import TorchOptions
+from optengine.solvers.bayes.torch_plan import refusal
 
 if TYPE_CHECKING:
     from optengine.core.problem import Problem
@@ -28,6 +30,7 @@ ACQUISITIONS: dict[str, tuple[str, ...]] = {  # name -> engines that have it
     "logei": ("fast", "botorch"),
     "qlognei": ("fast", "botorch"),
     "ts": ("fast", "botorch"),
+    "ucb": ("botorch",),
     "kg": ("botorch",),
     "mes": ("botorch",),
     "gibbon": ("botorch",),
@@ -41,6 +44,9 @@ ACQUISITIONS: dict[str, tuple[str, ...]] = {  # name -> engines that have it
 SURROGATES: dict[str, tuple[str, ...]] = {
     "auto": ("fast", "botorch"),
     "gp": ("fast", "botorch"),
+    "mixed": ("botorch",),
+    "ibnn": ("botorch",),
+    "gradients": ("botorch",),
     "saas": ("botorch",),
     "additive": ("botorch",),
     "robust": ("botorch",),
@@ -83,6 +89,7 @@ class BO:
             successes and shrinks with failures (TuRBO, Eriksson et al., NeurIPS 2019, arXiv:1910.01739); True or False.
         n_starts: local searches of the acquisition function, >= 1. n_raw: points it is looked at before, >= 1.
         n_samples: sampled functions behind noisy and pending values, >= 1.
+        torch: further options of the botorch engine.
 
     Raises:
         OptionError: a value outside its range.
@@ -101,6 +108,7 @@ class BO:
     n_starts: int = 6
     n_raw: int = 512
     n_samples: int = 16
+    torch: TorchOptions | None = None
 
     @property
     def replayable(self) -> bool:
@@ -136,6 +144,8 @@ class BO:
             number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
             if value is not None and not (number and least <= value < math.inf):
                 raise OptionError(f"{name} must be a finite number {words} or None, got {value!r}")
+        if self.torch is not None and not isinstance(self.torch, TorchOptions):
+            raise OptionError(f"torch must be TorchOptions(...) or None, got {self.torch!r}")
         self._check_engine()
 
     def _check_engine(self) -> None:
@@ -174,7 +184,7 @@ class BO:
             return "it has no engine for this problem"
         if importlib.util.find_spec("botorch") is None:
             return "engine 'botorch' needs BoTorch: pip install 'optengine[bayes]'"
-        return None
+        return refusal(self, problem)
 
     def start(self, problem: Problem, rng: Generator) -> Any:
         """Return a new run of the engine that `problem` gets."""

@@ -16,6 +16,7 @@ from optengine.core.space import REAL, Batch
 from optengine.solvers.bayes.design import Design, n_initial
 from optengine.solvers.bayes.model import Model
 from optengine.solvers.bayes.points import all_points
+from optengine.solvers.bayes.score import Score
 from optengine.solvers.bayes.search import Searcher
 from optengine.solvers.bayes.state import dump, load
 from optengine.solvers.bayes.told import Told
@@ -28,7 +29,17 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 FEWEST = 2  # values that a model is fitted to
-STATE = ("_rng", "_told", "_design", "_model", "_searcher", "_features")  # what changes while a run goes on
+STATE = (
+    "_rng",
+    "_told",
+    "_design",
+    "_model",
+    "_searcher",
+    "_features",
+    "_dull",
+)  # what changes while a run goes on
+EXHAUSTED = np.log(1e-3)  # expected improvement, in standard deviations of the values
+BASINS = 4  # places that are searched for something to gain
 SAME = 1e-7  # distance in the unit cube below which an exact value would be asked twice
 PENDING_APART = 2e-3  # distance of pending points in the unit cube, each column apart
 
@@ -47,6 +58,7 @@ class FastRun:
         self._n_initial = n_initial(problem.space, options.n_initial)
         self._model = Model(options, problem, self._features, rng)
         self._searcher = Searcher(options, problem.space, self._features, self._repair, rng)
+        self._dull = 0  # asks at which the best place known had nothing left to gain
         self._points = all_points(problem.space)
         self._real = np.flatnonzero(
             (problem.space.kind == REAL) & (problem.space.lower < problem.space.upper)
@@ -105,11 +117,30 @@ class FastRun:
         if left is not None:
             some = left if len(left) <= 4096 else left[self._rng.choice(len(left), 4096, replace=False)]
             return np.array(some[int(np.argmax(score.at(self._features, some)))])
-        X, _ = self._searcher.best(score, told, None, deadline)
+        X, values = self._searcher.best(score, told, None, deadline)
+        if len(X) and score.best is not None and values[0] < EXHAUSTED:
+            self._dull += 1
+            if self._dull % 2 == 0:
+                X = np.concatenate([self._other_basin(score, deadline), X])
         for row in X:
             if self._is_new(row):
                 return np.asarray(row)
         return self._elsewhere(left)
+
+    def _other_basin(self, score: Score, deadline: float | None) -> Batch:
+        """Return where to improve on the best rows outside the places in which nothing is left to gain, (k, width)."""
+        told, basins = self._told, self._model.basins(self._told)
+        spread = self._features.of(self._searcher.spread(128))
+        for _ in range(BASINS):
+            away = basins.away(spread)
+            other = basins.score(score, away)
+            if other is None:
+                break
+            X, values = self._searcher.best(other, told, None, deadline, away)
+            if len(X) and values[0] >= EXHAUSTED:
+                return X
+            basins.exhaust()
+        return np.empty((0, self._space.width))
 
     def _is_new(self, row: Batch) -> bool:
         """Whether a row is worth an evaluation: not one that is known exactly, nor one on its way."""

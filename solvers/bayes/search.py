@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from optengine.backends.repair import Repair
 from optengine.core.space import INTEGER, ORDINAL, REAL, Batch, Space
 from optengine.solvers.bayes.ascent import ascend
-from optengine.solvers.bayes.model import Score
+from optengine.solvers.bayes.basins import Away
+from optengine.solvers.bayes.score import Score
 from optengine.solvers.bayes.told import Told
 from optengine.surrogates.features import Features
 
@@ -43,23 +44,45 @@ class Searcher:
         self._rest = bool((free & (space.kind != REAL)).any())  # something that gradients do not move
 
     def best(
-        self, score: Score, told: Told, box: tuple[Floats, Floats] | None, deadline: float | None
+        self,
+        score: Score,
+        told: Told,
+        box: tuple[Floats, Floats] | None,
+        deadline: float | None,
+        away: Away | None = None,
     ) -> tuple[Batch, Floats]:
-        """Return local maxima (k, width) of the score with their values (k,), best first."""
+        """Return local maxima (k, width) of the score with their values (k,), best first.
+
+        Args:
+            score, told: to maximise, and what is known.
+            box: (d,) bounds of the reals in the unit cube. deadline: `time.monotonic()` after which to settle.
+            away: places that points must keep out of.
+        """
         X = self.candidates(told, box)
+        if away is not None:
+            X = X[away.outside(self._features.of(X))]
+            if not len(X):
+                return X, np.empty(0)
         values = score.at(self._features, X)
         X, values = self._starts(X, values)
         for turn in range(ROUNDS):
             before = values.copy()
             if len(self._columns):
-                X, values = self._climb(score, X, values, box, deadline)
+                X, values = self._climb(score, X, values, box, deadline, away)
             if not self._rest or (deadline is not None and time.monotonic() > deadline):
                 break
             X, values = self._change(score, X, values)
             if turn and (values - before).max() < 1e-6:
                 break
+        if away is not None:
+            outside = away.outside(self._features.of(X))
+            X, values = X[outside], values[outside]
         order = np.argsort(-values, kind="stable")
         return X[order], values[order]
+
+    def spread(self, n: int) -> Batch:
+        """Return n points (n, width) spread over the space."""
+        return self._kept(self._repair.feasible_sample(n, self._rng))
 
     # -- candidates --------------------------------------------------------------------------------------------
 
@@ -157,6 +180,7 @@ class Searcher:
         values: Floats,
         box: tuple[Floats, Floats] | None,
         deadline: float | None,
+        away: Away | None = None,
     ) -> tuple[Batch, Floats]:
         """Move the reals uphill, all starts together."""
         space, places = self._space, self._places
@@ -173,6 +197,9 @@ class Searcher:
             W = Z[rows]
             W[:, places] = np.where(active[rows], V, inside[rows])
             value, gradient = score.with_gradient(W)
+            if away is not None:
+                wall, slope = away.wall(W)
+                value, gradient = value - wall, gradient - slope
             return value, np.where(active[rows], gradient[:, places], 0.0)
 
         U, _ = ascend(function, U, low, high, deadline=deadline)

@@ -1,0 +1,54 @@
+"""Where evaluations succeed: a Gaussian process of the labels, used as a chance once something has failed.
+
+Least-squares classification (Rasmussen and Williams, 2006, section 6.5): simple, and calibrated enough to steer away.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from optengine.solvers.bayes.torch_features import Features
+from optengine.surrogates.botorch_models import Fitter, Inputs
+
+Floats = NDArray[np.float64]
+
+NOISE = 0.02  # variance of the labels
+STEPS = 30  # of the fit
+
+
+class Success:
+    """The chance that an evaluation gives a value.
+
+    Attributes:
+        log_chance: features (b, d) -> log chance (b,); None while nothing has failed.
+    """
+
+    def __init__(self, features: Features) -> None:
+        inputs = Inputs(groups=features.groups, categorical=features.categorical, fidelities=[])
+        self._fitter = Fitter("gp", inputs, STEPS)
+        self._model: Any = None
+        self._n = 0
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_model": None, "_n": 0}
+
+    @property
+    def log_chance(self) -> Any:
+        return None if self._model is None else self._evaluate
+
+    def learn(self, Z: Floats, failed: NDArray[np.bool_]) -> None:
+        """Fit to rows (n, d), failed or not."""
+        if not failed.any() or self._n == len(failed):
+            return
+        label = np.where(failed, -1.0, 1.0)[:, None]
+        self._model = self._fitter.fit(Z, label, np.full_like(label, NOISE))
+        self._n = len(failed)
+
+    def _evaluate(self, Z: torch.Tensor) -> torch.Tensor:
+        posterior = self._model.posterior(Z.unsqueeze(1))
+        mean, variance = posterior.mean.flatten(), posterior.variance.flatten()
+        return torch.special.log_ndtr(2.0 * mean / (0.2 + variance.clamp_min(0.0)).sqrt())
