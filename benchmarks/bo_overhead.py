@@ -8,7 +8,7 @@ Two spaces: `mixed6` (two reals, one of them logarithmic, two integers, two cate
 (twenty reals), the objective the sum of squares in the unit cube. n evaluated points are loaded, the first ask is timed
 apart, then the mean of ten warm asks with their tells is taken (--asks); a method above one second an ask stops after
 three, and a cell after --limit seconds. `load`: entering the n points, imports included. One process a cell.
---quick takes n = 20, 100 and 500 of the fast methods, and n = 20 of `optuna_gp` and `bo_botorch`. The methods are those
+--quick takes n = 20, 100 and 500 of the fast methods, and n = 20 of `optuna_gp`, `bo_botorch` and `skopt`. The methods are those
 of bo_methods.py; `skopt` is scikit-optimize 0.10.2, the last of its line that works with today's NumPy and
 scikit-learn. The last lines compare with the claims. Needs `pip install 'optengine[bench]'`; ax-platform and
 scikit-optimize are skipped, with the reason, where they are missing.
@@ -46,8 +46,11 @@ MIXED = {
     "e": oe.Categorical(["p", "q", "r", "s", "t"]),
 }
 SIZES = (20, 100, 500)
-FAST = ("bo", "tpe", "optuna_tpe", "skopt")
-QUICK = [(name, n) for name in FAST for n in SIZES] + [("optuna_gp", 20), ("bo_botorch", 20)]
+FAST = ("bo", "tpe", "optuna_tpe")
+QUICK = [(name, n) for name in FAST for n in SIZES] + [
+    (name, 20) for name in ("optuna_gp", "bo_botorch", "skopt")
+]
+MINUTES = {("skopt", 500)}  # minutes a suggestion: left out unless it is the only method named
 WARM = 10
 SLOW = 1.0  # seconds an ask from which fewer are taken
 
@@ -175,7 +178,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     names = [name for name in METHODS if name != "random"]
-    parser.add_argument("--quick", action="store_true", help="the fast methods, and n = 20 of some slow ones")
+    parser.add_argument("--quick", action="store_true", help="the fast methods, and n = 20 of slow ones")
     parser.add_argument("--methods", nargs="+", choices=names, default=names)
     parser.add_argument("--spaces", nargs="+", choices=list(SPACES), default=list(SPACES))
     parser.add_argument("--sizes", nargs="+", type=int, default=list(SIZES))
@@ -186,6 +189,8 @@ def main() -> None:
     pairs = [(name, n) for n in chosen.sizes for name in chosen.methods]
     if chosen.quick:
         pairs = [pair for pair in pairs if pair in QUICK]
+    if len(chosen.methods) > 1:
+        pairs = [pair for pair in pairs if pair not in MINUTES]
     jobs = [(name, where, n, chosen.asks, chosen.limit) for where in chosen.spaces for name, n in pairs]
     claims(measure(jobs, chosen.out))
 
