@@ -21,6 +21,7 @@ PROMISES = {
     "graph_from_data.py": "optimal BIC",
     "order_of_jobs.py": "model: ",
     "two_objectives.py": "front drawn in",
+    "what_matters.py": "model drawn in",
 }
 
 
