@@ -52,7 +52,16 @@ CONSTRAINED = (
     "qlognparego",
     "feasibility",
 )  # they weigh observed constraints themselves
-ONE_MODEL = ("kg", "mfkg", "mes", "gibbon", "jes", "pes", "mfmes", "ucb")  # they look at the objective's model alone
+ONE_MODEL = (
+    "kg",
+    "mfkg",
+    "mes",
+    "gibbon",
+    "jes",
+    "pes",
+    "mfmes",
+    "ucb",
+)  # they look at the objective's model alone
 BELIEVED = ("kg", "mfkg", "jes")  # pending points enter as if they had given their posterior mean
 N_SET = 48  # points of the knowledge gradient's set by each of two rules
 N_MAXIMA = 10  # sampled maximum values
@@ -195,7 +204,9 @@ def _logei(s: Situation) -> Any:
         )
     if s.m:
         bounds = {s.k + i: (None, 0.0) for i in range(s.m)}
-        return LogConstrainedExpectedImprovement(s.model, best_f=s.best, objective_index=0, constraints=bounds)
+        return LogConstrainedExpectedImprovement(
+            s.model, best_f=s.best, objective_index=0, constraints=bounds
+        )
     return LogExpectedImprovement(s.model, best_f=s.best)
 
 

@@ -145,7 +145,9 @@ class Schedule:
     def asked(self, X: Batch) -> None:
         """Note rows asked."""
         for row, cost in zip(X, self._costs(X), strict=True):
-            self.spent_below = 0.0 if self._space.at_target(row[None, :])[0] else self.spent_below + float(cost)
+            self.spent_below = (
+                0.0 if self._space.at_target(row[None, :])[0] else self.spent_below + float(cost)
+            )
 
     def due(self, middle: Batch) -> bool:
         """Whether as much went into cheap rows as one at the target costs."""

@@ -94,7 +94,9 @@ class Search:
         if near:
             rows = best[self.rng.integers(0, len(best), near)]
             parts = np.array_split(rows, len(SCALES))
-            X = np.concatenate([X, *(self._near(part, scale) for part, scale in zip(parts, SCALES, strict=True))])
+            X = np.concatenate(
+                [X, *(self._near(part, scale) for part, scale in zip(parts, SCALES, strict=True))]
+            )
         return self.settled(X)
 
     def _near(self, X: Batch, scale: float) -> Batch:
@@ -138,7 +140,10 @@ class Search:
         if k == 1 or spread <= 0:
             chosen = np.argsort(-scores, kind="stable")[:k]
         else:
-            weight = np.where(usable, np.exp(np.clip(2.0 * (scores - scores[best]) / spread, -40.0, 0.0)), 0.0) + 1e-12
+            weight = (
+                np.where(usable, np.exp(np.clip(2.0 * (scores - scores[best]) / spread, -40.0, 0.0)), 0.0)
+                + 1e-12
+            )
             weight[best] = 0.0
             others = self.rng.choice(len(X), k - 1, replace=False, p=weight / weight.sum())
             chosen = np.concatenate([[best], others])
@@ -242,7 +247,12 @@ class Search:
         return X
 
     def _untaken(
-        self, value: Acquisition, X: Batch, scores: Floats, best: Batch, taken: Callable[[Batch], NDArray[np.bool_]]
+        self,
+        value: Acquisition,
+        X: Batch,
+        scores: Floats,
+        best: Batch,
+        taken: Callable[[Batch], NDArray[np.bool_]],
     ) -> Batch:
         """The best of X that is not taken; else the best untaken neighbour; else a sample."""
         order = np.argsort(-scores, kind="stable")
