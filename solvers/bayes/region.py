@@ -1,7 +1,7 @@
 """A box around the incumbent that grows with successes and shrinks with failures.
 
 TuRBO (Eriksson et al., NeurIPS 2019, arXiv:1910.01739), with its constants; the global model and log EI in place of
-local models and Thompson samples. A box that has become too small starts anew around a point that the model has not seen.
+local models and Thompson samples. A box that has become too small is given up for one around new points.
 """
 
 from __future__ import annotations
