@@ -35,7 +35,7 @@ class Ours:
     """`optengine.Optimizer`, asked for one point at a time, all options at their defaults."""
 
     def __init__(self, case: Case, seed: int, budget: int, solver: str, **options: Any) -> None:
-        names = [f"c{i}" for i in range(case.n_constraints)]
+        names, data = [f"c{i}" for i in range(case.n_constraints)], options.pop("data", None)
         problem = oe.Problem(
             _never,
             oe.Space(case.variables),
@@ -44,7 +44,7 @@ class Ours:
             call="dict",
             name=case.name,
         )
-        self._optimizer = oe.Optimizer(problem, solver, seed=seed, options=options)
+        self._optimizer = oe.Optimizer(problem, solver, seed=seed, data=data, options=options)
         self._names = names
 
     def ask(self) -> Point:
@@ -232,6 +232,39 @@ class BoTorch:
         return np.asarray(x[0].numpy())
 
 
+class Skopt:
+    """`skopt.Optimizer` of scikit-optimize with its defaults; it knows no constraints."""
+
+    def __init__(self, case: Case, seed: int, budget: int) -> None:
+        if case.n_constraints:
+            raise NotApplicable("scikit-optimize knows no constraints")
+        from skopt import Optimizer
+        from skopt.space import Categorical, Integer, Real
+
+        warnings.filterwarnings("ignore")
+        dimensions: list[Any] = []
+        for v in case.variables.values():
+            prior = "log-uniform" if getattr(v, "log", False) else "uniform"
+            if isinstance(v, oe.Categorical):
+                dimensions.append(Categorical(list(v.choices)))
+            else:
+                kind = Integer if isinstance(v, oe.Integer) else Real
+                dimensions.append(kind(*bounds(v), prior=prior))
+        self._names = list(case.variables)
+        self._optimizer = Optimizer(dimensions, random_state=seed)
+
+    def ask(self) -> Point:
+        self._x = self._optimizer.ask()
+        values = [v.item() if isinstance(v, np.generic) else v for v in self._x]
+        return dict(zip(self._names, values, strict=True))
+
+    def tell(self, point: Point, value: float, constraints: Sequence[float]) -> None:
+        self._optimizer.tell(self._x, float(value))
+
+    def load(self, points: Sequence[Point], values: Sequence[float]) -> None:
+        self._optimizer.tell([[x[name] for name in self._names] for x in points], [float(v) for v in values])
+
+
 def _ours(solver: str, **options: Any) -> Callable[[Case, int, int], Method]:
     return lambda case, seed, budget: Ours(case, seed, budget, solver, **options)
 
@@ -247,6 +280,7 @@ METHODS: dict[str, Callable[[Case, int, int], Method]] = {
     "random": Random,
     "optuna_tpe": _optuna("TPESampler"),
     "optuna_gp": _optuna("GPSampler"),
+    "skopt": Skopt,
     "ax": Ax,
     "botorch": BoTorch,
 }

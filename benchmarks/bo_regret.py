@@ -151,7 +151,7 @@ def report(case: Case, rows: list[Row], tally: dict[tuple[str, int], list[str]])
         for mark in MARKS:
             verdict = compare(case, groups, name, mark, lowest)
             if verdict:
-                tally.setdefault((name, mark), []).append(verdict.split()[0])
+                tally.setdefault((name, mark), []).append(verdict.split()[0].rstrip(","))
                 print(f"  {name} after {mark}: {verdict}")
 
 

@@ -58,7 +58,7 @@ def sample_hyperparameters(model: SampledGP, seed: int) -> None:
     scale, noise, mean = _parts(state, d)
     with torch.no_grad():
         model.covar_module.lengthscale = scale.unsqueeze(-2)
-        model.mean_module.constant = torch.nn.Parameter(mean)
+        model.mean_module.constant = mean
         if model.known is None:
             model.likelihood.noise = noise.unsqueeze(-1)
 

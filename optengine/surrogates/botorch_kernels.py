@@ -23,14 +23,18 @@ class GroupedKernel(Kernel):
 
     has_lengthscale = True
 
-    def __init__(self, groups: list[int], kind: str = "rbf", batch_shape: Any = None) -> None:
+    def __init__(
+        self, groups: list[int], kind: str = "rbf", batch_shape: Any = None, shortest: float = SHORTEST
+    ) -> None:
         n_groups = max(groups) + 1
         prior = LogNormalPrior(loc=math.sqrt(2) + math.log(n_groups) * 0.5, scale=math.sqrt(3))
         super().__init__(
             ard_num_dims=n_groups,
             batch_shape=torch.Size() if batch_shape is None else batch_shape,
             lengthscale_prior=prior,
-            lengthscale_constraint=GreaterThan(SHORTEST, transform=None, initial_value=prior.mode),
+            lengthscale_constraint=GreaterThan(
+                shortest, transform=None, initial_value=max(float(prior.mode), 1.5 * shortest)
+            ),
         )
         self.register_buffer("groups", torch.tensor(groups, dtype=torch.long))
         self.kind = kind
@@ -122,11 +126,13 @@ class MixedKernel(Kernel):
         return total + of(self.number_sum, self.numbers) + product
 
 
-def numeric_kernel(groups: list[int], kind: str, batch_shape: Any) -> Kernel:
+def numeric_kernel(
+    groups: list[int], kind: str, batch_shape: Any = None, shortest: float = SHORTEST
+) -> Kernel:
     """BoTorch's own kernel where every feature has its own length-scale, else the grouped one."""
-    if groups == list(range(len(groups))):
+    if shortest == SHORTEST and groups == list(range(len(groups))):
         own: RBFKernel | MaternKernel = get_covar_module_with_dim_scaled_prior(
             ard_num_dims=len(groups), batch_shape=batch_shape, use_rbf_kernel=kind == "rbf"
         )
         return own
-    return GroupedKernel(groups, kind, batch_shape)
+    return GroupedKernel(groups, kind, batch_shape, shortest)

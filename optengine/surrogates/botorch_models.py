@@ -24,12 +24,14 @@ from gpytorch.priors import LogNormalPrior
 from linear_operator.utils.errors import NanError, NotPSDError
 from numpy.typing import NDArray
 
-from optengine.surrogates.botorch_kernels import FidelityKernel, MixedKernel, numeric_kernel
+from optengine.surrogates.botorch_kernels import SHORTEST, FidelityKernel, MixedKernel, numeric_kernel
 
 Floats = NDArray[np.float64]
 
 NUMERICAL = (NotPSDError, NanError, RuntimeError, ValueError)  # what a bad Cholesky or line search raises
 BATCHED = ("gp", "mixed", "ibnn")  # models of several outputs at once; others are one model an output
+OUTLIERS = [0.0, 0.05, 0.1, 0.2]  # shares of the values that the robust model tries as outliers
+ROBUST_STEPS = 30  # L-BFGS steps of each of its fits
 EXACT_NOISE = 1e-6  # of standardised values that a user calls exact
 
 
@@ -40,6 +42,7 @@ class Inputs:
     Attributes:
         groups: (d,) length-scale of each feature. categorical: groups of categories. fidelities: features.
         kernel: "rbf" or "matern52". warped: features that pass through a fitted Kumaraswamy distribution.
+        shortest: least length-scale of the model "gp".
     """
 
     groups: list[int]
@@ -47,6 +50,7 @@ class Inputs:
     fidelities: list[int]
     kernel: str = "rbf"
     warped: list[int] = field(default_factory=list)
+    shortest: float = SHORTEST
 
 
 class Fitter:
@@ -134,7 +138,7 @@ def _batch(y: Any) -> Any:
 
 
 def _gp(inputs: Inputs, z: Any, y: Any, v: Any) -> Model:
-    kernel = numeric_kernel(inputs.groups, inputs.kernel, _batch(y))
+    kernel = numeric_kernel(inputs.groups, inputs.kernel, _batch(y), inputs.shortest)
     return SingleTaskGP(
         z, y, v, covar_module=kernel, outcome_transform=None, input_transform=_warp(inputs, z)
     )
@@ -179,7 +183,7 @@ def _bayesian(inputs: Inputs, z: Any, y: Any, v: Any) -> Model:
 
 
 def _additive(inputs: Inputs, z: Any, y: Any, v: Any) -> Model:
-    from botorch.models import OrthogonalAdditiveGP
+    from botorch.models.additive_gp import OrthogonalAdditiveGP
     from botorch.models.kernels.orthogonal_additive_kernel import OrthogonalAdditiveKernel
 
     kernel = OrthogonalAdditiveKernel(dim=z.shape[-1], second_order=z.shape[-1] <= 6, dtype=z.dtype)
@@ -250,7 +254,11 @@ def _map(model: Model, fitter: Fitter) -> None:
 def _fit_robust(model: Model, fitter: Fitter) -> None:
     """Relevance pursuit: outliers are added one by one while the evidence grows; that is in BoTorch's dispatcher."""
     mll = ExactMarginalLogLikelihood(model.likelihood, model)
-    fit_gpytorch_mll(mll, optimizer_kwargs={"options": {"maxiter": fitter.maxiter}})
+    fit_gpytorch_mll(
+        mll,
+        fractions_of_outliers=OUTLIERS,
+        optimizer_kwargs={"options": {"maxiter": min(fitter.maxiter, ROBUST_STEPS)}},
+    )
 
 
 def _fit_bayesian(model: Model, fitter: Fitter) -> None:

@@ -29,11 +29,12 @@ EXACT = Prior(lengthscale=(0.0, 1.0), scale=(0.0, 1.0), noise=(-10.0, 2.0), leas
 NOISY = Prior(lengthscale=(0.0, 1.0), scale=(0.0, 1.0), noise=(-4.0, 1.5), least_noise=1e-6, most_noise=2.0)
 LABELS = Prior(noise=(-3.0, 1.0), least_noise=1e-3, most_noise=1.0)
 
+COLD_ITERATIONS = 40
 COLD_POINTS = 100  # of a first fit: hyperparameters of a subset start the fit to all
-WARM_ITERATIONS = 12  # of a fit that starts from the last one
+WARM_ITERATIONS, FEW_ITERATIONS = 12, 6  # of a fit that starts from the last one; of one to many values
 EVERY_LARGE = 5  # values between fits beyond LARGE points
 LARGE = 120
-AGAIN = 10  # values between fits from several starts
+AGAIN, AGAIN_MOST = 10, 80  # values between fits from several starts, and up to how many of them
 MOST_POINTS = 2000  # of a model: beyond, the best half and the latest half
 
 
@@ -57,26 +58,27 @@ class Part:
 
     def _refit(self, Z: Floats, y: Floats, noise: Floats | None, rng: Generator) -> None:
         n = len(y)
-        several = n - self.restarted >= AGAIN or n < self.restarted
-        small = np.arange(n)
-        if self.hyper is None and n > COLD_POINTS:
-            small = np.sort(rng.choice(n, COLD_POINTS, replace=False))
-        some = None if noise is None else noise[small]
-        if (several and n <= 2 * LARGE) or self.hyper is None:
-            fit = Fit(self.shape, self.prior, Z[small], y[small], some)
-            starts = (
-                [fit.usual(), fit.drawn(rng)] if n > 30 else [fit.usual(), fit.drawn(rng), fit.drawn(rng)]
+        if self.hyper is None and n > COLD_POINTS:  # a subset shows where to start
+            some = np.sort(rng.choice(n, COLD_POINTS, replace=False))
+            self._anew(
+                Fit(self.shape, self.prior, Z[some], y[some], None if noise is None else noise[some]), rng
             )
-            if self.hyper is not None:
-                starts.insert(0, fit.parameters(self.hyper))
-            self.hyper = fit.maximum(starts, 40)[0]
             self.restarted = n
-        if len(small) < n or not several:
-            fit = Fit(self.shape, self.prior, Z, y, noise)
-            self.hyper = fit.maximum([fit.parameters(self.hyper)], 8 if len(small) < n else WARM_ITERATIONS)[
-                0
-            ]
+        fit = Fit(self.shape, self.prior, Z, y, noise)
+        if self.hyper is None or (n <= AGAIN_MOST and n - self.restarted >= AGAIN):
+            self._anew(fit, rng)
+            self.restarted = n
+        else:
+            iterations = WARM_ITERATIONS if n <= LARGE else FEW_ITERATIONS
+            self.hyper = fit.maximum([fit.parameters(self.hyper)], iterations)[0]
         self.fitted = n
+
+    def _anew(self, fit: Fit, rng: Generator) -> None:
+        """Fit from several starts, among them what there is."""
+        starts = [fit.usual(), fit.drawn(rng), fit.drawn(rng)]
+        if self.hyper is not None:
+            starts[-1] = fit.parameters(self.hyper)
+        self.hyper = fit.maximum(starts, COLD_ITERATIONS)[0]
 
 
 class Model:

@@ -51,7 +51,7 @@ class Engine:
             None  # (rows told,) where runs before this one are another task
         )
         inputs = Inputs(
-            groups=self.features.groups.tolist(),
+            groups=self.features.groups,
             categorical=self.features.categorical,
             fidelities=self.features.fidelity,
             kernel=plan.kernel,
@@ -61,7 +61,7 @@ class Engine:
         self._single = Fitter(plan.surrogate, inputs, plan.torch.fit_maxiter)
         self._success = Success(self.features)
         self.schedule = Schedule(self.space, self.costs) if plan.lower else None
-        self._fitted_at = 0
+        self._fitted_at, self._seen_at, self._single_at = 0, 0, 0
         self._gradients: dict[bytes, Floats] = {}  # rows -> derivatives that the problem gave
         self._cache: dict[str, Any] = {}
 
@@ -104,6 +104,10 @@ class Engine:
     # -- models ------------------------------------------------------------------------------------------------
 
     def _refit(self, n: int) -> bool:
+        """Whether hyperparameters are due; never twice for the same values, so that a pickled run goes on as it was."""
+        if n == self._seen_at:
+            return False
+        self._seen_at = n
         if n <= ALWAYS or n >= GROWTH * self._fitted_at:
             self._fitted_at = n
             return True
@@ -141,7 +145,8 @@ class Engine:
                 t = self._targets()
                 Z = self._inputs(self._told.X[t.rows], t.rows)
                 V = None if t.V is None else t.V[:, :1]
-                self._cache["objective"] = self._single.fit(Z, t.Y[:, :1], V)
+                self._cache["objective"] = self._single.fit(Z, t.Y[:, :1], V, self._single_at != len(Z))
+                self._single_at = len(Z)
             model, fitter = self._cache["objective"], self._single
         else:
             model, fitter = self.model(), self._joint

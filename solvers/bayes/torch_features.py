@@ -1,122 +1,62 @@
-"""Points of a space as inputs of a Gaussian process.
-
-Numbers lie in [0, 1] (logs on their logarithm), categories are one-hot with one length-scale each variable (which is
-the Hamming kernel), permutations enter by the position of each item, subsets by membership, simplexes by their shares.
-Inactive columns stand in the middle. Columns that cannot vary are left out.
-"""
+"""Points of a space as BoTorch's models see them: the features of our own engine, fidelities turned to their targets."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from optengine.core.space import (
-    BINARY,
-    CATEGORICAL,
-    INTEGER,
-    ORDINAL,
-    PERMUTATION,
-    REAL,
-    SIMPLEX,
-    SUBSET,
-    Batch,
-    Space,
-)
+from optengine.core.space import CATEGORICAL, INTEGER, ORDINAL, REAL, Batch, Space
+from optengine.surrogates.features import LEVEL, Features as Plain
 
 Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
-APART = np.sqrt(0.5)  # one-hot columns are scaled by it: two different levels lie at distance 1
 RELAXED = 12  # levels from which an integer is moved as if it were real, and rounded
 
 
 class Features:
-    """The map from columns X (n, width) to features Z (n, d).
+    """The map from columns X (n, width) to features Z (n, d), all in [0, 1] but for signs of pairs.
 
     Attributes:
-        d: number of features. groups: (d,) which length-scale each feature has. n_groups: how many there are.
+        d: number of features. groups: (d,) which length-scale each has. categorical: groups of categories.
         free: columns that a gradient can move: reals, and integers of many levels. free_at: their features.
         fidelity: features that are fidelities, in the order of `space.fidelity`; they run to 1 at their target.
-        discrete: whether anything but reals varies. categorical: groups of categorical variables.
+        discrete: whether anything but reals varies.
     """
 
     def __init__(self, space: Space) -> None:
         self.space = space
-        self._pieces: list[tuple[int, int, int]] = []  # kind, column, number of columns in X
-        groups: list[int] = []
-        categorical: list[int] = []
-        blocks = {block.start: block for block in space.blocks}
-        fidelity = {column: target for column, target in space.fidelity.values()}
-        self.free, self.free_at, self.fidelity = [], [], []  # type: list[int], list[int], list[int]
+        self._plain = Plain(space)
+        self.groups: list[int] = self._plain.groups.tolist()
+        self.d = self._plain.n
+        self.categorical = sorted({int(g) for g in self._plain.groups[self._plain.kind == LEVEL]})
+        targets = {column: target for column, target in space.fidelity.values()}
+        self.free, self.free_at = [], []  # type: list[int], list[int]
+        self.fidelity: list[int] = []
         self._turned: list[int] = []  # fidelity features that fall towards their target
-        column, group = 0, 0
-        while column < space.width:
-            block = blocks.get(column)
-            width = block.stop - block.start if block is not None else 1
+        self._spread: list[tuple[int, int]] = []  # features of few levels, and how many they have
+        numbers = np.flatnonzero((space.lower < space.upper) & np.isin(space.kind, (REAL, INTEGER, ORDINAL)))
+        for at, column in enumerate(numbers.tolist()):  # they come first among the features
             kind, levels = int(space.kind[column]), int(space.n_levels[column])
-            if block is None and space.lower[column] == space.upper[column]:
-                column += 1
-                continue
-            at = len(groups)
-            self._pieces.append((kind, column, width))
-            if kind == CATEGORICAL and levels > 2:
-                groups += [group] * levels
-                categorical.append(group)
-                group += 1
-            elif kind == PERMUTATION:
-                groups += [group] * width
-                group += 1
-            else:
-                if kind == CATEGORICAL:
-                    categorical.append(group)
-                groups += range(group, group + width)
-                group += width
-            if column in fidelity:
+            if column in targets:
                 self.fidelity.append(at)
-                if fidelity[column] == space.lower[column]:
+                if targets[column] == space.lower[column]:
                     self._turned.append(at)
             elif kind == REAL or (kind == INTEGER and levels >= RELAXED):
                 self.free.append(column)
                 self.free_at.append(at)
-            column += width
-        self.d, self.n_groups = len(groups), group
-        self.groups: Ints = np.array(groups, dtype=np.int64)
-        self.categorical = categorical
-        self.discrete = any(kind != REAL for kind, _, _ in self._pieces)
-        self.smooth = all(kind in (REAL, INTEGER, ORDINAL, BINARY) for kind, _, _ in self._pieces)
+            if kind in (INTEGER, ORDINAL) and column not in self.free and not space.log[column]:
+                self._spread.append((at, levels))
+        varies = (space.lower < space.upper) | np.isin(space.kind, (CATEGORICAL,))
+        self.discrete = bool(space.blocks) or bool((varies & (space.kind != REAL)).any())
 
     def __call__(self, X: Batch) -> Floats:
         """Return the features (n, d) of a batch."""
-        space = self.space
-        U = space.to_unit(X)
-        active = space.active(X) if space.conditional else None
-        parts = []
-        for kind, column, width in self._pieces:
-            stop = column + width
-            if kind == CATEGORICAL and space.n_levels[column] > 2:
-                part = APART * (X[:, column, None] == np.arange(space.n_levels[column]))
-            elif kind in (CATEGORICAL, BINARY, SUBSET, SIMPLEX):
-                part = X[:, column:stop].copy()
-            elif kind == PERMUTATION:
-                part = np.argsort(X[:, column:stop], axis=1) / max(1, width - 1)
-            elif kind in (INTEGER, ORDINAL) and column not in self.free:
-                part = self._spread(U[:, column:stop], int(space.n_levels[column]))
-            else:
-                part = U[:, column:stop].copy()
-            if active is not None:
-                out = ~active[:, column]
-                part[out] = 0.0 if kind in (CATEGORICAL, PERMUTATION) else 0.5
-            parts.append(part)
-        Z = np.concatenate(parts, axis=1) if parts else np.empty((len(X), 0))
+        Z = self._plain.of(X)
+        for at, levels in self._spread:  # levels own cells of the cube: their middles are stretched to [0, 1]
+            Z[:, at] = np.clip((Z[:, at] * levels - 0.5) / (levels - 1), 0.0, 1.0)
         for at in self._turned:
             Z[:, at] = 1.0 - Z[:, at]
-        return np.ascontiguousarray(Z, dtype=np.float64)
-
-    @staticmethod
-    def _spread(U: Floats, levels: int) -> Floats:
-        """Stretch the cells' middles, which begin half a step inside, to [0, 1]."""
-        half = 0.5 / max(levels, 1)
-        return np.clip((U - half) / max(1.0 - 2.0 * half, 1e-12), 0.0, 1.0)
+        return Z
 
     def moved(self, X: Batch, V: Floats) -> Batch:
         """Return X with its free columns at the unit values V (n, free); integers are rounded."""

@@ -148,6 +148,10 @@ def refusal(options: BO, problem: Problem) -> str | None:
             f"surrogate {surrogate!r} has no warping; use surrogate='gp' or warping=False",
         ),
         (
+            surrogate == "additive" and bool(problem.space.blocks),
+            "surrogate 'additive' takes numbers and categories; use surrogate='gp' for this space",
+        ),
+        (
             options.noise is not None and surrogate in NOISE_FREE,
             f"surrogate {surrogate!r} fits the noise itself; leave noise=None",
         ),

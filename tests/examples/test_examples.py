@@ -22,6 +22,7 @@ PROMISES = {
     "graph_with_frequencies.py": "drawn in out/graph_with_frequencies.png",
     "order_of_jobs.py": "model: ",
     "two_objectives.py": "front drawn in",
+    "what_matters.py": "model drawn in",
 }
 
 
