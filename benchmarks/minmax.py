@@ -112,10 +112,10 @@ def run_ours(
 
 
 def run_highs(problem: MinMaxViolation, seconds: float) -> dict[str, Any]:
-    from optengine.backends import Limits, solve_linear
+    from optengine.backends import solve_linear
 
     model, unit = unlimited(problem)
-    result = solve_linear(model, limits=Limits(seconds=seconds, threads=1))
+    result = solve_linear(model, time_limit=seconds, threads=1)
     return milp_row(problem, result.x, result.bound * unit, result.seconds)
 
 

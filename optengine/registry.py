@@ -31,6 +31,8 @@ SOLVERS: dict[str, str] = {
     "hybrid": "optengine.solvers.evolution:Hybrid",
     "ils": "optengine.solvers.local_search:ILS",
     "lbfgsb": "optengine.solvers.local:LBFGSB",
+    "local_branching": "optengine.solvers.milp:LocalBranching",
+    "milp": "optengine.solvers.milp:MILPExact",
     "minmax_exact": "optengine.solvers.minmax:MinMaxExact",
     "moead": "optengine.solvers.evolution:MOEAD",
     "nelder_mead": "optengine.solvers.local:NelderMead",
@@ -38,7 +40,9 @@ SOLVERS: dict[str, str] = {
     "nsga3": "optengine.solvers.evolution:NSGA3",
     "order_search": "optengine.solvers.dag:OrderSearch",
     "powell": "optengine.solvers.local:Powell",
+    "predict_and_search": "optengine.solvers.milp:PredictAndSearch",
     "random": "optengine.solvers.random_search:RandomSearch",
+    "relaxation_induced": "optengine.solvers.milp:RelaxationInduced",
     "rvea": "optengine.solvers.evolution:RVEA",
     "sep_cmaes": "optengine.solvers.evolution:SepCMAES",
     "slsqp": "optengine.solvers.local:SLSQP",
@@ -53,6 +57,7 @@ ENTRY_POINTS = "optengine.solvers"
 # Problems with a structure that a solver of their own reads: class -> (solver, why). Classes as text: nothing loads.
 STRUCTURED: dict[str, tuple[str, str]] = {
     "optengine.problems.dag.problem:DAGProblem": ("order_search", "orders of a graph's nodes"),
+    "optengine.problems.milp:MILP": ("milp", "a mixed-integer program"),
     "optengine.problems.minmax:MinMaxViolation": ("dmmv", "a min-max violation"),
 }
 FEWEST_FOR_FRONTS = 200  # evaluations: two generations of the default population

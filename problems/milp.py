@@ -147,6 +147,12 @@ class MILP(Problem):
             raise ProblemError(f"{path} holds a {type(problem).__name__}, not a {cls.__name__}")
         return problem
 
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write MPS or LP, by the suffix `.mps` or `.lp`; `.gz` behind it compresses. See `save_milp`."""
+        from optengine.problems.formats.linear_writer import save_milp
+
+        save_milp(self, path)
+
     # -- evaluation ----------------------------------------------------------------------------------------------
 
     def rounded(self, X: Floats) -> Floats:

@@ -101,14 +101,14 @@ class MILPSpace(Space):
 
     @property
     def _highest(self) -> Floats:
-        return np.maximum(self._true_upper, self.upper)
+        return np.asarray(np.maximum(self._true_upper, self.upper))
 
     def _by_name(self, point: Mapping[Any, Any]) -> Floats:
         """A row from a dict of names; columns that are not named stand at the end of their bounds next to 0."""
         if self._given_names is None:
             raise SpaceError("x must be an array: the columns of this model have no names")
         place = {name: j for j, name in enumerate(self._given_names)}
-        row: Floats = np.clip(np.zeros(self.width), self.lower, self.upper)
+        row = np.array(np.clip(0.0, self.lower, self.upper))
         for name, value in point.items():
             if name not in place:
                 near = did_you_mean(str(name), place) if len(place) <= 10_000 else ""

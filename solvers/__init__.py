@@ -30,6 +30,12 @@ if TYPE_CHECKING:
         Powell as Powell,
     )
     from optengine.solvers.local_search import ILS as ILS, FastEA as FastEA
+    from optengine.solvers.milp import (
+        LocalBranching as LocalBranching,
+        MILPExact as MILPExact,
+        PredictAndSearch as PredictAndSearch,
+        RelaxationInduced as RelaxationInduced,
+    )
     from optengine.solvers.minmax import (
         DMMV as DMMV,
         DMMVReference as DMMVReference,

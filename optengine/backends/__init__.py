@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from optengine.backends.linear import Limits, LinearResult, LinearStatus, solve_linear
+from optengine.backends.linear import BACKENDS, LinearResult, LinearStatus, solve_linear
 
-__all__ = ["Limits", "LinearResult", "LinearStatus", "solve_linear"]
+__all__ = ["BACKENDS", "LinearResult", "LinearStatus", "solve_linear"]

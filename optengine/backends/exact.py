@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from optengine.backends.linear import Limits, LinearResult, LinearStatus, solve_linear
+from optengine.backends.linear import LinearResult, LinearStatus, solve_linear
 from optengine.core.errors import OptEngineError
 from optengine.core.linear import LinearModel
 
@@ -21,9 +21,8 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 
-LIMITS = Limits(
-    nodes=2000, gap=0.02
-)  # near the nearest is near enough; nodes, not seconds, keep it repeatable
+# Near the nearest is near enough; nodes, not seconds, and one thread keep it repeatable.
+LIMITS: dict[str, Any] = {"nodes": 2000, "gap": 0.02, "threads": 1}
 
 
 class ExactRepair:
@@ -130,13 +129,11 @@ class ExactRepair:
             high[3 * i + 2] = 1.0
         return rows.tocsr(), low, high
 
-    def _solve(self, c: Floats, x: Floats, limits: Limits) -> LinearResult:
+    def _solve(self, c: Floats, x: Floats, **limits: Any) -> LinearResult:
         low, high = self._low.copy(), self._high.copy()
         start = ((x - self._offset) / self._unit)[self._measured]
         low[self._moving] = high[self._moving] = start
-        return solve_linear(
-            LinearModel(c, self._A, low, high, self._lb, self._ub, self._whole), limits=limits
-        )
+        return solve_linear(LinearModel(c, self._A, low, high, self._lb, self._ub, self._whole), **limits)
 
     def nearest(self, x: Floats) -> Floats | None:
         """Return the point (k,) nearest to x in the sum of scaled distances, exact to 1e-9; None if there is none."""
@@ -144,14 +141,14 @@ class ExactRepair:
         c[: self._k] = np.where(self._binary, 1.0 - 2.0 * x, 0.0)
         c[self._k : self._k + 2 * self._r] = 1.0
         try:
-            result = self._solve(c, x, LIMITS)
+            result = self._solve(c, x, **LIMITS)
         except OptEngineError:  # the backend broke down: the caller replaces the row by a sample
             return None
         return None if result.x is None else self._point(x, result.x)
 
     def feasible(self) -> bool:
         """Whether any point keeps rows, integrality and cardinalities (HiGHS's proof)."""
-        result = self._solve(np.zeros(self._n), 0.5 * (self._part.lb + self._part.ub), Limits())
+        result = self._solve(np.zeros(self._n), 0.5 * (self._part.lb + self._part.ub), threads=1)
         return result.status is not LinearStatus.INFEASIBLE
 
     def _point(self, x: Floats, solution: Floats) -> Floats | None:

@@ -1,16 +1,18 @@
 """One door to every exact solver of linear models: `solve_linear`.
 
-A backend is a function `solve(model, hint, callback, limits) -> LinearResult` in a module of its own, named in
-`BACKENDS` and imported when it is first asked for.
+A backend is a function `solve(model, task, events) -> LinearResult` in a module of its own, named in `BACKENDS` with
+what it can do, and imported when it is first asked for. It runs in a thread or in a process of its own (`running`), so
+that callbacks come in the caller's thread and Ctrl-C, `stop` and the time limit are obeyed within a second.
 """
 
 from __future__ import annotations
 
-import importlib
+import math
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Protocol, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,45 +21,102 @@ from optengine.core.errors import OptionError, ProblemError, did_you_mean
 from optengine.core.linear import LinearModel
 
 Floats = NDArray[np.float64]
-Callback = Callable[[Floats, float], None]  # (incumbent x, its value), as soon as the backend shows it
+Callback = Callable[[Floats, float], Any]  # (incumbent x, its value), as soon as the backend shows it
 
-BACKENDS: dict[str, str] = {  # name -> module:function
-    "highs": "optengine.backends.highs:solve",
-}
+TOLERANCE = 1e-6  # feasibility tolerance of the backends; a hint within it counts as feasible
 
 
 class LinearStatus(StrEnum):
     """What an exact backend found out."""
 
     OPTIMAL = "optimal"  # proved, within the gap asked for
-    FEASIBLE = "feasible"  # a limit stopped it; x is the best so far
+    FEASIBLE = "feasible"  # a limit stopped it, or it proves nothing; x is the best so far
     UNKNOWN = "unknown"  # a limit stopped it before it had a solution
     INFEASIBLE = "infeasible"  # proved
     UNBOUNDED = "unbounded"  # proved
 
 
 @dataclass(frozen=True, kw_only=True)
+class Capability:
+    """What a backend takes and gives.
+
+    Attributes:
+        place: module:function. library: what must be installed, with its extra; "" for SciPy's own.
+        integers, reals: kinds of variable it takes. proves: whether its bounds and infeasibility are proofs.
+        incumbents, bounds: whether they come while it runs. hints: whether it starts from a point, partial ones too.
+        threads: whether it uses several. nodes: whether it obeys a limit on nodes.
+        process: always in a process of its own; `process_from`: from so many nonzeros on, where it looks at nothing
+            between two steps that take long there.
+    """
+
+    place: str
+    extra: str = ""
+    module: str = "scipy"
+    integers: bool = True
+    reals: bool = True
+    proves: bool = True
+    incumbents: bool = True
+    bounds: bool = True
+    hints: bool = True
+    threads: bool = True
+    nodes: bool = True
+    process: bool = False
+    process_from: float = math.inf
+
+
+_ORTOOLS: dict[str, Any] = {"module": "ortools", "extra": "exact"}
+_LP: dict[str, Any] = {
+    "integers": False,
+    "incumbents": False,
+    "bounds": False,
+    "hints": False,
+    "nodes": False,
+}
+BACKENDS: dict[str, Capability] = {
+    "highs": Capability(place="optengine.backends.highs:solve", process_from=2e5),
+    "scip": Capability(
+        place="optengine.backends.mathopt:solve_scip", threads=False, process=True, **_ORTOOLS
+    ),
+    "cpsat": Capability(place="optengine.backends.cpsat:solve", reals=False, nodes=False, **_ORTOOLS),
+    "glop": Capability(place="optengine.backends.mathopt:solve_glop", threads=False, **_ORTOOLS, **_LP),
+    "pdlp": Capability(place="optengine.backends.mathopt:solve_pdlp", proves=False, **_ORTOOLS, **_LP),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
 class Limits:
-    """When an exact backend has to stop.
+    """When an exact backend has to stop, and how it may work until then.
 
     Raises:
         OptionError: a limit outside its range.
     """
 
-    seconds: float = np.inf
+    time_limit: float = np.inf  # seconds
     nodes: int | None = None  # of branch and bound; repeatable, unlike seconds
     gap: float = 0.0  # relative gap at which a solution counts as optimal
     threads: int | None = None  # None: the backend's own choice
+    seed: int | None = None  # None: the backend's own
 
     def __post_init__(self) -> None:
-        if not self.seconds > 0:
-            raise OptionError(f"seconds of Limits must be > 0, got {self.seconds}")
-        if self.nodes is not None and self.nodes < 0:
-            raise OptionError(f"nodes of Limits must be >= 0 or None, got {self.nodes}")
-        if not 0 <= self.gap < np.inf:
-            raise OptionError(f"gap of Limits must be >= 0, got {self.gap}")
-        if self.threads is not None and self.threads < 1:
-            raise OptionError(f"threads of Limits must be >= 1 or None, got {self.threads}")
+        if not _is_number(self.time_limit) or not self.time_limit > 0:
+            raise OptionError(f"time_limit must be > 0 seconds, got {self.time_limit!r}")
+        for name, least in (("nodes", 0), ("threads", 1), ("seed", 0)):
+            value = getattr(self, name)
+            whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+            if value is not None and not (whole and value >= least):
+                raise OptionError(f"{name} must be an integer >= {least} or None, got {value!r}")
+        if not _is_number(self.gap) or not 0 <= self.gap < np.inf:
+            raise OptionError(f"gap must be a finite number >= 0, got {self.gap!r}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """What a backend is asked beside the model: a hint (n,), NaN where it says nothing, and limits."""
+
+    limits: Limits
+    hint: Floats | None = None
+    approximate: bool = False
+    streams: bool = True  # whether anybody listens to incumbents and bounds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,42 +139,130 @@ class LinearResult:
     message: str = ""
 
 
-class Backend(Protocol):
-    """What a module behind `solve_linear` offers."""
-
-    def __call__(
-        self, model: LinearModel, *, hint: Floats | None, callback: Callback | None, limits: Limits
-    ) -> LinearResult: ...
-
-
 def solve_linear(
     model: LinearModel,
     *,
     backend: str = "highs",
+    time_limit: float = np.inf,
+    nodes: int | None = None,
+    gap: float = 0.0,
+    threads: int | None = None,
+    seed: int | None = None,
     hint: ArrayLike | None = None,
-    callback: Callback | None = None,
-    limits: Limits | None = None,
+    incumbent: Callback | None = None,
+    bound: Callable[[float], Any] | None = None,
+    stop: Callable[[], bool] | None = None,
+    approximate: bool = False,
 ) -> LinearResult:
     """Solve a linear model with integers.
 
+    | backend | comes with | whole | real | proves | incumbents, bounds | hint | threads | nodes | runs in |
+    |---|---|---|---|---|---|---|---|---|---|
+    | highs | SciPy   | yes | yes | yes | yes | yes | yes | yes | a thread; large models a process |
+    | scip  | ortools | yes | yes | yes | yes | yes | no  | yes | a process |
+    | cpsat | ortools | yes | no (`approximate`) | yes | yes | yes | yes | no | a thread |
+    | glop  | ortools | no  | yes | yes | no | no | no  | no | a thread |
+    | pdlp  | ortools | no  | yes | no: a first-order method | no | no | yes | no | a thread |
+
     Args:
         model: what to minimise.
-        backend: one of `BACKENDS`; "highs" comes with SciPy.
-        hint: a point (n,) to start from; the result is never worse than a feasible one.
-        callback: called with each incumbent that the backend shows while it runs, at least with the last.
-        limits: when to stop; default: never before the proof.
+        backend: one of `BACKENDS`; the table says what each takes, proves, and shows while it runs.
+        time_limit: seconds; a backend that overruns is interrupted. Default: never before the proof.
+        nodes: of branch and bound. gap: relative, at which a solution counts as optimal. threads, seed: None leaves
+            them to the backend.
+        hint: a point (n,) to start from, NaN where it says nothing; the result is never worse than a feasible one.
+        incumbent: called with each better point that the backend shows while it runs, at least with the last.
+        bound: called with each better proved lower bound.
+        stop: looked at every 20 ms; True ends the run, which then returns its best point so far.
+        approximate: let "cpsat" have real variables, on a grid; its bound and infeasibility are then not believed.
 
     Raises:
-        OptionError: no such backend. ProblemError: a hint of the wrong shape.
+        OptionError: no such backend, or a limit outside its range. ProblemError: a hint of the wrong shape, or a model
+            that the backend does not take. MissingDependency: the backend's library is not installed.
         OptEngineError: the backend broke down.
     """
-    if backend not in BACKENDS:
-        raise OptionError(
-            f"backend must be one of {sorted(BACKENDS)}, got {backend!r}{did_you_mean(backend, BACKENDS)}"
-        )
+    from optengine.backends.running import run
+
+    check_backend(backend)
+    limits = Limits(time_limit=time_limit, nodes=nodes, gap=gap, threads=threads, seed=seed)
+    reason = refusal(model, backend, approximate)
+    if reason is not None:
+        raise ProblemError(reason)
     start = None if hint is None else np.asarray(hint, dtype=np.float64)
     if start is not None and start.shape != (model.n_variables,):
         raise ProblemError(f"hint must be of shape ({model.n_variables},), got {start.shape}")
-    module, function = BACKENDS[backend].split(":")
-    solve = cast(Backend, getattr(importlib.import_module(module), function))
-    return solve(model, hint=start, callback=callback, limits=limits or Limits())
+    began = time.perf_counter()
+    if not model.n_variables:
+        result = _without_variables(model)
+    else:
+        streams = incumbent is not None or bound is not None or stop is not None
+        task = Task(limits=limits, hint=start, approximate=approximate, streams=streams)
+        result = run(backend, model, task, incumbent, bound, stop)
+    if start is not None and result.status in (LinearStatus.FEASIBLE, LinearStatus.UNKNOWN):
+        result = _better_of(model, result, start)
+    if incumbent is not None and result.x is not None:
+        incumbent(result.x, result.value)
+    return replace(result, seconds=time.perf_counter() - began, backend=backend)
+
+
+def check_backend(backend: str) -> None:
+    """Raise OptionError if there is no such backend."""
+    if backend not in BACKENDS:
+        raise OptionError(
+            f"backend must be one of {sorted(BACKENDS)}, got {backend!r}{did_you_mean(str(backend), BACKENDS)}"
+        )
+
+
+def refusal(model: LinearModel, backend: str, approximate: bool = False) -> str | None:
+    """Why a backend does not take a model, or None if it does."""
+    can = BACKENDS[backend]
+    whole = int(model.integrality.sum())
+    if whole and not can.integers:
+        return f"backend {backend!r} solves models without whole variables, got {whole} of them"
+    if approximate and backend == "cpsat":
+        return None
+    if not can.reals:
+        if whole < model.n_variables:
+            return (
+                f"backend {backend!r} needs whole variables only, got {model.n_variables - whole} real ones "
+                "(approximate=True puts them on a grid, without proof)"
+            )
+        endless = np.flatnonzero(~np.isfinite(model.lb) | ~np.isfinite(model.ub))
+        if len(endless):
+            j = int(endless[0])
+            return f"backend {backend!r} needs finite bounds, got [{model.lb[j]}, {model.ub[j]}] for variable {j}"
+    return None
+
+
+def installed(backend: str) -> bool:
+    """Whether the library of a backend is there."""
+    import importlib.util
+
+    return importlib.util.find_spec(BACKENDS[backend].module) is not None
+
+
+def settled(model: LinearModel, x: ArrayLike) -> Floats:
+    """A backend's point with its whole variables rounded and all within their bounds."""
+    point = np.clip(np.asarray(x, dtype=np.float64), model.lb, model.ub)
+    return np.where(model.integrality, np.rint(point), point) + 0.0  # 735.9999999 stands for 736
+
+
+def _better_of(model: LinearModel, result: LinearResult, hint: Floats) -> LinearResult:
+    """Keep the hint where it is feasible and better than what a limit left."""
+    if np.isnan(hint).any():
+        return result
+    value = float(model.value(hint))
+    if float(model.violation(hint)) <= TOLERANCE and not result.value <= value:
+        return replace(result, status=LinearStatus.FEASIBLE, x=hint.copy(), value=value)
+    return result
+
+
+def _without_variables(model: LinearModel) -> LinearResult:
+    feasible = bool(((model.lower <= 0) & (model.upper >= 0)).all())
+    if not feasible:
+        return LinearResult(status=LinearStatus.INFEASIBLE, bound=np.inf)
+    return LinearResult(status=LinearStatus.OPTIMAL, x=np.empty(0), value=0.0, bound=0.0)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float, np.number)) and not isinstance(value, bool)

@@ -20,6 +20,8 @@ from optengine.core.problem import Problem
 from optengine.problems.believe import set_best_known
 from optengine.problems.formats.base import NO, Format
 from optengine.problems.formats.index import best_known
+from optengine.problems.formats.lp import LP
+from optengine.problems.formats.mps import MPS
 from optengine.problems.formats.qaplib import QAPLIB
 from optengine.problems.formats.solution import Solution, read_solution
 from optengine.problems.formats.source import Source
@@ -32,6 +34,8 @@ FORMATS: dict[str, Format] = {
     format.name: format
     for format in (
         TSPLIB,
+        MPS,
+        LP,
         QAPLIB,
     )
 }

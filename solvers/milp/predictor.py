@@ -45,7 +45,9 @@ def checked_scores(predictor: Predictor, problem: MILP) -> Floats:
     scores = np.full(problem.n_variables, np.nan)
     scores[problem.binaries] = given[problem.binaries]
     if np.isnan(scores).all():
-        raise ProblemError(f"scores of the predictor must be numbers, got NaN for every binary of {problem!r}")
+        raise ProblemError(
+            f"scores of the predictor must be numbers, got NaN for every binary of {problem!r}"
+        )
     return scores
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from optengine.backends import Limits, LinearResult, LinearStatus, solve_linear
+from optengine.backends import LinearResult, LinearStatus, solve_linear
 from optengine.core.errors import OptionError
 from optengine.core.linear import LinearModel
 from optengine.core.solver import Control
@@ -48,7 +48,7 @@ class MinMaxExact:
     """Min-max violation to proved optimality, relative 1e-5 (MILP, branch and bound) or in floating point (lattice).
 
     Several right-hand sides are proved one after the other, the worst first, until the worst is optimal. A MILP is one
-    call of the backend: the run cannot be stopped inside it except by its time limit.
+    call of the backend.
 
     Attributes:
         method: "branch" (few variables, dense A), "lattice" (equally spaced levels, dense A), "milp", or "auto": the
@@ -145,8 +145,14 @@ class MinMaxExactRun(DMMVRun):
             side.sweep(moves)
             control.spend(side.share())
             return True
-        limits = Limits(seconds=max(seconds, 1e-3), nodes=None if moves == np.inf else int(moves), threads=1)
-        result = solve_linear(model_of(side.form, side.value), backend=self._exact.backend, limits=limits)
+        result = solve_linear(
+            model_of(side.form, side.value),
+            backend=self._exact.backend,
+            time_limit=max(seconds, 1e-3),
+            nodes=None if moves == np.inf else int(moves),
+            threads=1,
+            stop=control.stop,
+        )
         control.spend(int(min(moves, max(1, result.nodes))))
         self._read(side, result)
         return side.proved

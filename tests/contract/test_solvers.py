@@ -29,14 +29,28 @@ def dag_problems() -> dict[str, Problem]:
     return {"dag": random(rng, 9), "known": known, "sparse": sparse}
 
 
+def milp_problems() -> dict[str, Problem]:
+    rng = np.random.default_rng(3)
+    random = oe.problems.MILP.random
+    return {
+        "mixed": random(rng),
+        "whole": random(rng, 12, 5, real=0.0),
+        "dense": random(rng, 15, 4, density=1.0),
+    }
+
+
 SPECIAL: dict[
     str, Callable[[], dict[str, Problem]]
 ] = {  # solvers that read a structure, and problems that have it
     "dag_exact": dag_problems,
     "dmmv": minmax_problems,
     "dmmv_reference": minmax_problems,
+    "local_branching": milp_problems,
+    "milp": milp_problems,
     "minmax_exact": minmax_problems,
     "order_search": dag_problems,
+    "predict_and_search": milp_problems,
+    "relaxation_induced": milp_problems,
     "topo": dag_problems,
 }
 
