@@ -26,6 +26,8 @@ def solve(options: argparse.Namespace) -> int:
         solver = options.solver
         arguments.pop("options", None)  # they belong to the solver that the file names
     chosen = {**arguments.get("options", {}), **dict(_option(text) for text in options.option)}
+    if options.model is not None:
+        chosen["model"] = options.model
     arguments |= {flag: getattr(options, flag) for flag in FLAGS if getattr(options, flag) is not None}
     if chosen and solver == "auto":
         raise OptionError(f"options need a solver by name, got {chosen!r} with solver 'auto'")

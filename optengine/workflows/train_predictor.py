@@ -107,7 +107,9 @@ def train_predictor(
             )
     began = time.perf_counter()
     with ExitStack() as stack:
-        folder = Path(pools) if pools is not None else Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        folder = (
+            Path(pools) if pools is not None else Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        )
         wanted = {"seconds": pool_seconds, "size": pool_size, "backend": pool_backend, "threads": threads}
         found = collect_pools([*train, *held], folder, wanted, workers=workers, executor=executor, say=say)
     collected = time.perf_counter() - began
@@ -249,7 +251,9 @@ def _read_folder(folder: Path, name: str) -> list[MILP]:
     endings = (".mps", ".mps.gz", ".lp", ".lp.gz")
     files = sorted(path for path in folder.iterdir() if path.name.lower().endswith(endings))
     if not files:
-        raise ProblemError(f"{name} must hold files ending in {', '.join(endings)}, got none in {str(folder)!r}")
+        raise ProblemError(
+            f"{name} must hold files ending in {', '.join(endings)}, got none in {str(folder)!r}"
+        )
     read_now: Any = [read(path) for path in files]
     return list(read_now)
 
@@ -284,10 +288,10 @@ def _options(options: dict[str, Any] | None, seed: int) -> tuple[Any, Any]:
     known = [name for names in fields.values() for name in names]
     for name in given:
         if name not in known:
-            raise OptionError(f"there is no option {name!r}, only {', '.join(known)}{did_you_mean(name, known)}")
-    network, training = (
-        {name: given[name] for name in names if name in given} for names in fields.values()
-    )
+            raise OptionError(
+                f"there is no option {name!r}, only {', '.join(known)}{did_you_mean(name, known)}"
+            )
+    network, training = ({name: given[name] for name in names if name in given} for names in fields.values())
     return NetworkOptions(**network), TrainingOptions(**training, seed=seed)
 
 

@@ -76,7 +76,9 @@ def combinatorial_auction(
                 break
             if 0 <= price_of(bundle) <= budget_factor * price and values[sorted(bundle)].sum() >= least:
                 offers.setdefault(bundle, price_of(bundle))
-        dummy = [n_items + n_dummies] if len(offers) > 2 else []  # an item of the bidder's own: one bid at most
+        dummy = (
+            [n_items + n_dummies] if len(offers) > 2 else []
+        )  # an item of the bidder's own: one bid at most
         n_dummies += len(dummy)
         bids += [(sorted(bundle) + dummy, price) for bundle, price in offers.items()]
     return _model(bids, n_items + n_dummies, name or f"auction-{n_items}x{n_bids}")

@@ -22,7 +22,7 @@ from optengine.problems.generators.workload import workload_apportionment
 from optengine.problems.milp import MILP
 
 SIZES = ("tiny", "small", "mid", "published")
-# Arguments of each family at the sizes; "tiny" is for tests: proved optimal in a second.
+# Arguments of each family at the sizes; "tiny" is for tests.
 FAMILIES: dict[str, tuple[Callable[..., MILP], tuple[tuple[Any, ...], ...]]] = {
     "set_cover": (set_cover, ((60, 120), (300, 600), (1000, 2000), (3000, 5000))),
     "auction": (combinatorial_auction, ((30, 100), (150, 750), (600, 3000), (300, 1500))),

@@ -19,12 +19,11 @@ class _Product(torch.autograd.Function):
     @staticmethod
     def forward(ctx: torch.autograd.function.FunctionCtx, A: Tensor, transpose: Tensor, H: Tensor) -> Tensor:
         ctx.transpose = transpose  # type: ignore[attr-defined]
-        return torch.sparse.mm(A, H)
+        product: Tensor = torch.sparse.mm(A, H)
+        return product
 
     @staticmethod
-    def backward(  # type: ignore[override]
-        ctx: torch.autograd.function.FunctionCtx, gradient: Tensor
-    ) -> tuple[None, None, Tensor]:
+    def backward(ctx: torch.autograd.function.FunctionCtx, gradient: Tensor) -> tuple[None, None, Tensor]:
         return None, None, torch.sparse.mm(ctx.transpose, gradient.contiguous())  # type: ignore[attr-defined]
 
 
@@ -36,7 +35,7 @@ class SparsePair:
     transpose: Tensor
 
     def __call__(self, H: Tensor) -> Tensor:
-        product: Tensor = _Product.apply(self.A, self.transpose, H)
+        product: Tensor = _Product.apply(self.A, self.transpose, H)  # type: ignore[no-untyped-call]
         return product
 
     @property
@@ -136,9 +135,7 @@ def batch_graphs(graphs: Sequence[BipartiteGraph], device: str = "cpu") -> Graph
     )
 
 
-def _pair(
-    i: np.ndarray, j: np.ndarray, value: np.ndarray, shape: tuple[int, ...], device: str
-) -> SparsePair:
+def _pair(i: np.ndarray, j: np.ndarray, value: np.ndarray, shape: tuple[int, ...], device: str) -> SparsePair:
     from scipy.sparse import coo_array
 
     A = coo_array((np.asarray(value, dtype=np.float32), (i, j)), shape=shape).tocsr()
@@ -147,7 +144,9 @@ def _pair(
 
 def _csr(A: object, device: str) -> Tensor:
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta", category=UserWarning)
+        warnings.filterwarnings(
+            "ignore", message="Sparse CSR tensor support is in beta", category=UserWarning
+        )
         return torch.sparse_csr_tensor(
             torch.from_numpy(A.indptr.astype(np.int64)),  # type: ignore[attr-defined]
             torch.from_numpy(A.indices.astype(np.int64)),  # type: ignore[attr-defined]

@@ -22,7 +22,14 @@ Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
 Integers = NDArray[np.int64]
 
-VARIABLE_FEATURES = ("cost", "mean coefficient", "degree", "largest coefficient", "least coefficient", "binary")
+VARIABLE_FEATURES = (
+    "cost",
+    "mean coefficient",
+    "degree",
+    "largest coefficient",
+    "least coefficient",
+    "binary",
+)
 CONSTRAINT_FEATURES = ("mean coefficient", "degree", "right-hand side", "sense")
 EDGES = ("scaled", "ones")
 LESS, GREATER, EQUAL = 0.0, 1.0, 2.0  # codes of the senses
@@ -159,4 +166,4 @@ def normalise_constraints(raw: Floats) -> Floats:
     """Columns to [FLOOR, 1] by their range, constant ones to 1."""
     low, high = raw.min(axis=0), raw.max(axis=0)
     span = np.where(high > low, high - low, 1.0)
-    return np.where(high > low, np.clip((raw - low) / span, FLOOR, 1.0), 1.0)
+    return np.asarray(np.where(high > low, np.clip((raw - low) / span, FLOOR, 1.0), 1.0))

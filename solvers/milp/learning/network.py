@@ -12,6 +12,7 @@ MODES_TABLE
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import torch
@@ -160,7 +161,7 @@ class Network(nn.Module):
         else:
             sizes = [width, width, 1]
         head: list[nn.Module] = []
-        for size, following in zip(sizes[:-1], sizes[1:], strict=True):
+        for size, following in itertools.pairwise(sizes):
             head += [nn.Linear(size, following), nn.ReLU()]
         self.head = nn.Sequential(*head[:-1])
 

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from optengine.backends.linear import Limits, LinearStatus, solve_linear
+from optengine.backends.linear import LinearStatus, solve_linear
 from optengine.core.errors import OptEngineError, StorageError
 from optengine.core.linear import LinearModel
 from optengine.problems.milp import MILP
@@ -58,7 +58,7 @@ class _Gatherer:
         self._problem = problem
         self._found: dict[bytes, float] = {}
 
-    def __call__(self, x: Floats, value: float) -> None:
+    def __call__(self, x: Floats, _: float) -> None:
         problem = self._problem
         evaluation = problem.evaluate(x[np.newaxis])
         if evaluation.failed[0] or evaluation.G.max(initial=0.0) > 0.0:
@@ -96,10 +96,7 @@ def collect_pool(
     began, gather, model = time.perf_counter(), _Gatherer(problem), problem.model
     proved = False
     while (left := seconds - (time.perf_counter() - began)) > 0:
-        limits = Limits(seconds=left, threads=threads)
-        result = solve_linear(model, backend=backend, callback=gather, limits=limits)
-        if result.x is not None:
-            gather(result.x, result.value)
+        result = solve_linear(model, backend=backend, time_limit=left, threads=threads, incumbent=gather)
         if result.status is not LinearStatus.OPTIMAL or result.x is None:
             break
         proved = True
@@ -117,7 +114,9 @@ def _without(model: LinearModel, problem: MILP, x: Floats) -> LinearModel:
 
     columns, ones = problem.binaries, np.rint(x[problem.binaries])
     entries = np.where(ones > 0, -1.0, 1.0)
-    row = csr_array((entries, (np.zeros(len(columns), dtype=np.int64), columns)), shape=(1, model.n_variables))
+    row = csr_array(
+        (entries, (np.zeros(len(columns), dtype=np.int64), columns)), shape=(1, model.n_variables)
+    )
     return replace(
         model,
         A=vstack([csr_array(model.A), row], format="csr"),

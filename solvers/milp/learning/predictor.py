@@ -68,9 +68,7 @@ class Predictor:
         other = difference(self.signature, problem)
         if other is None:
             return None
-        return (
-            f"predictor must be one for the class of {problem.name!r}, got one trained on another class: {other}"
-        )
+        return f"predictor must be one for the class of {problem.name!r}, got one trained on another class: {other}"
 
     def scores(self, problem: MILP, threads: int = 1) -> Floats:
         """Scores (n,) in (0, 1), one a column, NaN where it is not binary.
