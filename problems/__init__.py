@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from optengine.problems.formats import FORMATS as FORMATS, read as read, read_all as read_all
     from optengine.problems.maxcut import MaxCut as MaxCut
     from optengine.problems.milp import MILP as MILP
+    from optengine.problems.milp_model import Model as Model
     from optengine.problems.minmax import MinMaxViolation as MinMaxViolation
     from optengine.problems.qap import QAP as QAP
     from optengine.problems.tsp import TSP as TSP
@@ -52,6 +53,7 @@ else:
             "optengine.problems.formats": ["FORMATS", "read", "read_all"],
             "optengine.problems.maxcut": ["MaxCut"],
             "optengine.problems.milp": ["MILP"],
+            "optengine.problems.milp_model": ["Model"],
             "optengine.problems.minmax": ["MinMaxViolation"],
             "optengine.problems.qap": ["QAP"],
             "optengine.problems.tsp": ["TSP"],

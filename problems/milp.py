@@ -147,6 +147,13 @@ class MILP(Problem):
             raise ProblemError(f"{path} holds a {type(problem).__name__}, not a {cls.__name__}")
         return problem
 
+    @classmethod
+    def from_model(cls, model: Any) -> MILP:
+        """The model of another library: OR-Tools MathOpt, PuLP or linopy. Raises ProblemError for anything else."""
+        from optengine.problems.milp_convert import from_model
+
+        return from_model(model)
+
     def save(self, path: str | PathLike[str]) -> None:
         """Write MPS or LP, by the suffix `.mps` or `.lp`; `.gz` behind it compresses. See `save_milp`."""
         from optengine.problems.formats.linear_writer import save_milp

@@ -74,6 +74,7 @@ def _state(proto: Any, whole: WholeModel, hint: Floats | None) -> None:
 def _solver(cp_model: Any, task: Task) -> Any:
     solver, limits = cp_model.CpSolver(), task.limits
     parameters = solver.parameters
+    parameters.catch_sigint_signal = False  # its handler would take Ctrl-C away from Python, for good
     parameters.relative_gap_limit = float(limits.gap)
     if np.isfinite(limits.time_limit):
         parameters.max_time_in_seconds = float(limits.time_limit)

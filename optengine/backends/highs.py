@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from optengine.backends.linear import TOLERANCE, LinearResult, LinearStatus, Task, settled
+from optengine.backends.linear import LinearResult, LinearStatus, Task, settled
 from optengine.backends.running import Events
 from optengine.core.errors import OptEngineError
 from optengine.core.linear import LinearModel
@@ -37,6 +37,13 @@ class Answer:
     bound: float
     nodes: int
     message: str
+
+
+def load() -> None:
+    """Import the library, so that no clock runs meanwhile."""
+    import scipy.optimize  # noqa: F401
+
+    _core()
 
 
 def solve(model: LinearModel, task: Task, events: Events) -> LinearResult:
@@ -255,6 +262,3 @@ def _read(model: LinearModel, answer: Answer, status: LinearStatus) -> LinearRes
     exact = status is LinearStatus.OPTIMAL and not model.integrality.any()
     bound = value if exact else min(answer.bound, value)
     return LinearResult(status=status, x=x, value=value, bound=bound, nodes=nodes, message=message)
-
-
-__all__ = ["TOLERANCE", "Answer", "solve"]

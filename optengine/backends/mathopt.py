@@ -143,19 +143,30 @@ def _model_proto(model: LinearModel, c: Floats) -> Any:
 
 def _dense(vector: Any, n: int) -> Floats:
     x = np.zeros(n)
-    x[np.array(vector.ids, dtype=np.int64)] = np.array(vector.values)
+    columns, values = _arrays(vector)
+    x[columns] = values
     return x
+
+
+def _arrays(vector: Any) -> tuple[NDArray[np.int64], Floats]:
+    """The columns and values of a sparse vector."""
+    count = len(vector.ids)
+    return np.fromiter(vector.ids, np.int64, count), np.fromiter(vector.values, np.float64, count)
 
 
 def _listener(model: LinearModel, events: Events) -> Any:
     from ortools.math_opt import callback_pb2
 
-    nothing = callback_pb2.CallbackResultProto()
+    nothing, best = callback_pb2.CallbackResultProto(), np.inf
 
     def hear(data: Any) -> Any:
+        nonlocal best
         if data.HasField("primal_solution_vector"):
-            x = _dense(data.primal_solution_vector, model.n_variables)
-            events.incumbent(x, float(model.value(x)))
+            columns, values = _arrays(data.primal_solution_vector)
+            value = float(model.c[columns] @ values)
+            if value < best:  # SCIP tells of worse ones too, and of many
+                best = value
+                events.incumbent(_dense(data.primal_solution_vector, model.n_variables), value)
         events.bound(float(data.mip_stats.dual_bound))
         return nothing
 

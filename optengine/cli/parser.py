@@ -116,12 +116,12 @@ def _solve(command: Parser) -> None:
         metavar="KEY=VALUE",
         help="an option of the solver; may be repeated",
     )
+    add("--model", metavar="FILE", help="trained predictor, for the solver predict_and_search")
     add("--budget", type=int, metavar="N", help="evaluations")
     add("--time-limit", type=float, metavar="S", help="seconds, after compilation")
     add("--target", type=float, metavar="V", help="stop when the objective is this good")
     add("--seed", type=int, metavar="N", help="reproduces the run")
     add("--workers", type=int, metavar="N", help="processes that evaluate")
-    add("--model", metavar="FILE", help="a trained predictor, for the solver predict_and_search")
     add("--storage", metavar="URL", help="journal: a path ending in .db, sqlite:/// or postgresql://")
     add("--name", metavar="NAME", help="of the run in the journal (default: the problem's name)")
     add("--json", metavar="FILE", help="write the result with its history")

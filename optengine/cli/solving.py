@@ -27,6 +27,8 @@ def solve(options: argparse.Namespace) -> int:
         arguments.pop("options", None)  # they belong to the solver that the file names
     chosen = {**arguments.get("options", {}), **dict(_option(text) for text in options.option)}
     if options.model is not None:
+        if solver == "auto":
+            solver = "predict_and_search"
         chosen["model"] = options.model
     arguments |= {flag: getattr(options, flag) for flag in FLAGS if getattr(options, flag) is not None}
     if chosen and solver == "auto":

@@ -50,11 +50,13 @@ class MILPExact:
     backend: str = "auto"
     gap: float = 0.0
     threads: int | None = None
+    seed: int | None = None
 
     def __post_init__(self) -> None:
         check_backend_option(self.backend, ("auto", "race"))
         check_share(self.gap, "gap", np.inf)
         check_count(self.threads, "threads")
+        check_count(self.seed, "seed", 0)
 
     def refuses(self, problem: Problem) -> str | None:
         """Anything but a MILP, and models that the backend does not take."""
@@ -75,7 +77,8 @@ class MILPExactRun:
 
     def __init__(self, options: MILPExact, problem: MILP, rng: Generator) -> None:
         self._options, self._problem = options, problem
-        self._seed = int(rng.integers(2**31))
+        drawn = int(rng.integers(2**31))
+        self._seed = drawn if options.seed is None else options.seed
         self.details: dict[str, Any] = {}
 
     def warm_up(self) -> None:

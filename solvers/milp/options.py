@@ -26,8 +26,8 @@ def check_share(value: Any, name: str, most: float = 1.0, least: float = 0.0) ->
         raise OptionError(f"{name} must be {limit}, got {value!r}")
 
 
-def check_count(value: Any, name: str) -> None:
-    """Raise OptionError unless `value` is None or an integer >= 1."""
+def check_count(value: Any, name: str, least: int = 1) -> None:
+    """Raise OptionError unless `value` is None or an integer >= `least`."""
     whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-    if value is not None and not (whole and value >= 1):
-        raise OptionError(f"{name} must be an integer >= 1 or None, got {value!r}")
+    if value is not None and not (whole and value >= least):
+        raise OptionError(f"{name} must be an integer >= {least} or None, got {value!r}")

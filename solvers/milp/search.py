@@ -25,7 +25,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from optengine.backends.linear import BACKENDS, LinearResult, LinearStatus, refusal
-from optengine.core.errors import OptionError
+from optengine.core.errors import OptionError, require
 from optengine.core.solver import Control
 from optengine.problems.milp import MILP
 from optengine.solvers.milp.exact import backend_for, ready
@@ -206,6 +206,7 @@ def _predictor(options: PredictAndSearch) -> Predictor:
         return options.predictor
     if options.model is None:
         return Relaxation()
+    require("torch", "bayes")
     loaded: Predictor = import_module("optengine.solvers.milp.learning.predictor").Predictor.load(
         options.model
     )

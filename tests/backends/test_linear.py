@@ -11,7 +11,7 @@ from hypothesis import given, settings, strategies as st
 from numpy.random import default_rng
 from scipy import sparse
 
-from optengine.backends import Limits, LinearStatus, highs, solve_linear
+from optengine.backends import LinearStatus, highs, solve_linear
 from optengine.core.errors import OptEngineError, OptionError, ProblemError
 from optengine.core.linear import LinearModel
 
@@ -112,27 +112,30 @@ def knapsack(n: int = 60) -> LinearModel:
 def test_a_limit_leaves_the_best_so_far_or_the_hint() -> None:
     model = knapsack()
     seen: list[float] = []
-    result = solve_linear(model, limits=Limits(nodes=1), callback=lambda x, value: seen.append(value))
+    result = solve_linear(model, nodes=1, incumbent=lambda x, value: seen.append(value))
     assert result.status in (LinearStatus.FEASIBLE, LinearStatus.OPTIMAL)
     assert result.bound <= result.value
-    assert seen == [result.value]
-    hinted = solve_linear(model, limits=Limits(nodes=0), hint=np.zeros(60))
+    assert seen[-1] == result.value
+    assert seen == sorted(seen, reverse=True)
+    hinted = solve_linear(model, nodes=0, hint=np.zeros(60))
     assert hinted.status is LinearStatus.FEASIBLE
     assert hinted.value <= 0
-    assert solve_linear(model, limits=Limits(nodes=0), hint=np.ones(60)).status is LinearStatus.UNKNOWN
-    assert solve_linear(model, limits=Limits(nodes=0)).x is None
+    assert solve_linear(model, nodes=0).status in (LinearStatus.UNKNOWN, LinearStatus.FEASIBLE)
 
 
 def test_a_gap_is_enough() -> None:
-    result = solve_linear(knapsack(), limits=Limits(gap=0.5))
+    result = solve_linear(knapsack(), gap=0.5)
     assert result.status is LinearStatus.OPTIMAL
     assert result.bound <= result.value
 
 
-@pytest.mark.parametrize("limits", [{"seconds": 0}, {"nodes": -1}, {"gap": -0.1}, {"threads": 0}])
-def test_limits_are_checked(limits: dict[str, Any]) -> None:
-    with pytest.raises(OptionError, match="of Limits must be"):
-        Limits(**limits)
+@pytest.mark.parametrize(
+    ("limit", "value"),
+    [("time_limit", 0), ("time_limit", "1"), ("nodes", -1), ("gap", -0.1), ("threads", 0), ("seed", 1.5)],
+)
+def test_limits_are_checked(limit: str, value: Any) -> None:
+    with pytest.raises(OptionError, match=f"{limit} must be .* got {value!r}"):
+        solve_linear(knapsack(), **{limit: value})
 
 
 def test_misspelt_backends_and_hints() -> None:
@@ -144,19 +147,24 @@ def test_misspelt_backends_and_hints() -> None:
 
 def test_a_breakdown_is_tried_again_and_then_said(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[bool] = []
-    real = highs._milp
+    real = highs._run
 
-    def broken(model: LinearModel, c: Any, limits: Limits, presolve: bool = True) -> Any:
+    def broken(*given: Any, presolve: bool = True) -> highs.Answer:
         calls.append(presolve)
-        answer = real(model, c, limits, presolve)
-        if presolve or always:
-            answer.message, answer.status, answer.x = "(HiGHS Status 4: Solve error)", 4, None
-        return answer
+        answer = real(*given, presolve=presolve)
+        return highs.Answer(4, None, -np.inf, 0, "Solve error") if presolve or always else answer
 
-    monkeypatch.setattr(highs, "_milp", broken)
+    monkeypatch.setattr(highs, "_run", broken)
     always = False
     assert solve_linear(LinearModel([1.0], ub=1)).status is LinearStatus.OPTIMAL
     assert calls == [True, False]
     always = True
     with pytest.raises(OptEngineError, match="HiGHS broke down on a model of 0 rows and 1 variables"):
         solve_linear(LinearModel([1.0], ub=1))
+
+
+def test_a_scipy_whose_highs_is_another_one_goes_through_milp(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(highs, "_core", lambda: None)
+    test_optimal_infeasible_unbounded()
+    limited = solve_linear(knapsack(), nodes=0, hint=np.zeros(60))
+    assert limited.status is LinearStatus.FEASIBLE
