@@ -159,7 +159,7 @@ def normalise_variables(raw: Floats) -> Floats:
     low, high = raw.min(axis=0), raw.max(axis=0)
     scaled = np.clip((raw - low) / np.where(high > low, high - low, 1.0), FLOOR, 1.0)
     scaled[:, 0] = raw[:, 0] / max(float(np.abs(raw[:, 0]).max()), np.finfo(float).tiny)
-    return scaled
+    return np.asarray(scaled)
 
 
 def normalise_constraints(raw: Floats) -> Floats:

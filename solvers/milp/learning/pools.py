@@ -154,7 +154,7 @@ def save_pool(pool: Pool, path: Path) -> None:
 def load_pool(path: Path, n_binaries: int) -> Pool | None:
     """Read a pool; None where there is no file, or one that is broken or of another instance: collect it anew."""
     try:
-        with np.load(path, allow_pickle=False) as data:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
             X, values, told = data["X"], data["values"], json.loads(str(data["told"]))
             fine = X.shape == (len(values), n_binaries) and X.dtype == np.uint8 and np.isfinite(values).all()
             return Pool(X, values, bool(told["proved"]), told["backend"], told["seconds"]) if fine else None
