@@ -22,8 +22,10 @@ Settings = dict[str, float]
 SHARES = (0.5, 0.7, 0.8, 0.9, 0.95)  # tried as k0, first alone and then with the surest ones
 SURE = 0.3  # share of a typical number of ones that is held near 1 in the second half
 QUANTILE = 0.8  # of the wrong predictions over the validation instances: the radius
+SLIGHT = 0.05  # radii up to this are tried as 0, too
 MOST = 0.3  # larger radii restrict nothing that helps
 WHOLE: Settings = {"k0": 0.0, "k1": 0.0, "radius": 0.0}  # no prediction: the bare solver
+USUAL: Settings = {"k0": 0.4, "k1": 0.0, "radius": 0.15}  # what the published settings have in common
 
 
 def candidates(predictor: Predictor, pools: Sequence[tuple[MILP, Pool]]) -> list[Settings]:
@@ -38,7 +40,7 @@ def candidates(predictor: Predictor, pools: Sequence[tuple[MILP, Pool]]) -> list
         if len(pool)
     ]
     if not known:
-        return [WHOLE, {"k0": 0.4, "k1": 0.0, "radius": 0.15}]
+        return [WHOLE, USUAL]
     ones = float(np.median([X[0].mean() for _, X in known]))
     found = [WHOLE]
     for k1 in (0.0, round(SURE * ones, 3)):
@@ -48,6 +50,10 @@ def candidates(predictor: Predictor, pools: Sequence[tuple[MILP, Pool]]) -> list
             radius = float(np.quantile([_wrong(scores, X, k0, k1) for scores, X in known], QUANTILE))
             if radius <= MOST:
                 found.append({"k0": k0, "k1": k1, "radius": round(radius, 4)})
+            if (
+                0.0 < radius <= SLIGHT and k1 == 0.0
+            ):  # fixing shrinks the model, which may be worth a few errors
+                found.append({"k0": k0, "k1": k1, "radius": 0.0})
     return found
 
 
@@ -68,13 +74,13 @@ def tune_predictor(
     time_limit: float = 10.0,
     pools: Sequence[tuple[MILP, Pool]] = (),
     backend: str = "auto",
+    bare: bool = True,
     seed: int = 0,
     say: Callable[[str], None] | None = None,
 ) -> Predictor:
     """Return the predictor with the settings of the least mean primal integral on some problems.
 
-    Every candidate runs on one problem; the better half goes on to the next, while the budget lasts. The bare solver is
-    a candidate: where it wins, the predictor is set to restrict nothing.
+    Every candidate runs on one problem; the better half goes on to the next, while the budget lasts.
 
     Args:
         predictor: trained.
@@ -82,6 +88,7 @@ def tune_predictor(
         seconds: of solving in all. time_limit: of each run.
         pools: validation problems and their solutions, which give the radii.
         backend: of predict_and_search.
+        bare: whether the bare solver is a candidate: where it wins, the predictor is set to restrict nothing.
         seed: of the runs.
         say: told what came of each candidate.
 
@@ -94,7 +101,7 @@ def tune_predictor(
         raise OptionError(
             f"tune_seconds must last for two runs of {time_limit:g} s at least, got {seconds!r}"
         )
-    left = candidates(predictor, pools)
+    left = candidates(predictor, pools)[0 if bare else 1 :] or [USUAL]
     scores: list[list[float]] = [[] for _ in left]
     alive = list(range(len(left)))[: int(seconds // time_limit)]
     end, n_runs = time.perf_counter() + seconds, 0

@@ -19,10 +19,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from optengine.backends.linear import LinearStatus, solve_linear
+from optengine.backends.linear import LinearStatus, check_backend, solve_linear
 from optengine.core.errors import OptEngineError, StorageError
 from optengine.core.linear import LinearModel
 from optengine.problems.milp import MILP
+from optengine.solvers.milp.exact import ready
 
 Floats = NDArray[np.float64]
 Bits = NDArray[np.uint8]
@@ -84,7 +85,7 @@ def collect_pool(
 
     Args:
         problem: the instance, with one binary at least.
-        seconds: wall time.
+        seconds: wall time, after the backend has been loaded.
         size: solutions to keep.
         backend: one that `solve_linear` knows and that shows its solutions. SCIP shows many and is level on all four
             classes; CP-SAT on one thread is far behind on set covering.
@@ -93,6 +94,8 @@ def collect_pool(
     Raises:
         OptionError: an unknown backend or a limit out of range.
     """
+    check_backend(backend)
+    ready(backend, problem.model)
     began, gather, model = time.perf_counter(), _Gatherer(problem), problem.model
     proved = False
     while (left := seconds - (time.perf_counter() - began)) > 0:

@@ -9,9 +9,10 @@ import numpy as np
 from optengine.problems.milp import MILP
 from optengine.solvers.milp.learning.features import EQUAL, GREATER, LESS, sided_rows
 
-# How far a share may lie outside the range met in training. Instances of one generator vary by a few hundredths, also
-# from one size to another; classes differ by a sense, a sign or a kind of variable: by 0.2 and more in some share.
-TOLERANCE = 0.15
+# How far a share may lie outside the range met in training. Within a class shares drift with the size (of item placement
+# those of the senses, by 0.2), classes differ by more, or by a kind that is there in one and absent in the other.
+TOLERANCE = 0.35
+SOME = 0.01  # a share above this is there; one of exactly 0 is absent
 
 Shares = dict[str, float]
 Signature = dict[str, list[float]]
@@ -26,7 +27,8 @@ def shares(problem: MILP) -> Shares:
     binary = len(problem.binaries) / n
     return {
         "binary variables": binary,
-        "other whole variables": float(model.integrality.sum()) / n - binary,
+        "other whole variables": (float(model.integrality.sum()) - len(problem.binaries)) / n,
+        "real variables": 1.0 - float(model.integrality.sum()) / n,
         "<= rows": float((sense == LESS).sum()) / m,
         ">= rows": float((sense == GREATER).sum()) / m,
         "== rows": float((sense == EQUAL).sum()) / m,
@@ -52,7 +54,8 @@ def difference(known: Mapping[str, Sequence[float]], problem: MILP) -> str | Non
         if name not in known:
             continue
         low, high = known[name]
-        if not low - TOLERANCE <= value <= high + TOLERANCE:
+        far = not low - TOLERANCE <= value <= high + TOLERANCE
+        if far or (high == 0.0 and value > SOME) or (low > SOME and value == 0.0):
             was = f"{low:.0%}" if round(low, 2) == round(high, 2) else f"{low:.0%} to {high:.0%}"
             return f"the share of {name} is {value:.0%} and was {was} in training"
     return None
