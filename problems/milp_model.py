@@ -156,13 +156,13 @@ class Expression:
     # -- rows ----------------------------------------------------------------------------------------------------
 
     def __le__(self, other: Any) -> Rows:
-        return self._rows(other, -np.inf, 0.0)
+        return self._rows(other, below=False, above=True)
 
     def __ge__(self, other: Any) -> Rows:
-        return self._rows(other, 0.0, np.inf)
+        return self._rows(other, below=True, above=False)
 
     def __eq__(self, other: object) -> Rows:  # type: ignore[override]  # a row, as in every modelling language
-        return self._rows(other, 0.0, 0.0)
+        return self._rows(other, below=True, above=True)
 
     def __ne__(self, other: object) -> Any:
         raise ProblemError("rows must be <=, >= or ==, got !=")
@@ -173,17 +173,18 @@ class Expression:
     def __gt__(self, other: Any) -> Any:
         raise ProblemError("rows must be <=, >= or ==, got >")
 
-    def _rows(self, other: Any, lower: float, upper: float) -> Rows:
-        if not isinstance(other, Expression):  # infinite where there is no bound
+    def _rows(self, other: Any, below: bool, above: bool) -> Rows:
+        """Rows self <= other (`above`) and self >= other (`below`)."""
+        if isinstance(other, Expression):
+            difference = self - other
+            side = -difference._constant
+        else:  # infinite where there is no bound
             bound = _numbers(other, "the bound of a row", infinite=True)
             me = self._spread(np.broadcast_shapes(self.shape, bound.shape))
-            shift = np.broadcast_to(bound, me.shape).ravel() - me._constant
-            return Rows(
-                Expression(self._model, me._A, 0.0 * me._constant, me.shape), lower + shift, upper + shift
-            )
-        difference = self - other
-        shift = -difference._constant
-        return Rows(difference, lower + shift, upper + shift)
+            side = np.broadcast_to(bound, me.shape).ravel() - me._constant
+            difference = me
+        none = np.full(len(side), np.inf)
+        return Rows(difference, side if below else -none, side if above else none)
 
 
 class Rows:

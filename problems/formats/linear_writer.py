@@ -25,7 +25,8 @@ WIDTH = 8  # terms on a line of LP
 def save_milp(problem: MILP, path: str | PathLike[str]) -> None:
     """Write a model: MPS or LP by the suffix `.mps` or `.lp`, compressed with `.gz` behind it.
 
-    Numbers are written so that they are read back bit for bit. Where a name would not be read back as it is, all
+    Numbers are written so that they are read back bit for bit (MPS keeps a row's second bound as a difference, to
+    rounding). Where a name would not be read back as it is, all
     columns (or rows) are called x0, x1, ... (c0, c1, ...).
 
     Raises:

@@ -273,7 +273,7 @@ class _Reader:
             )
         needed = 1 if kind in VALUELESS else 2
         rest, columns = words[1:], self._draft.columns
-        if len(rest) >= needed + 1 and rest[1] in columns:
+        if len(rest) > needed and (rest[1] in columns or rest[0] not in columns):
             if rest[0] != self._sets.setdefault("BOUNDS", rest[0]):
                 return kind, "", ""
             rest = rest[1:]

@@ -106,6 +106,8 @@ class MILPExactRun:
         left = desk.nodes_left
         stopped = result.status in (LinearStatus.FEASIBLE, LinearStatus.UNKNOWN) and not decided
         desk.spend(left if stopped and left is not None and desk.seconds_left > 0 else result.nodes)
+        if not decided:
+            desk.close()
 
     def _solve(self, desk: Desk, backend: str, threads: int, **more: Any) -> LinearResult:
         limits: dict[str, Any] = {"gap": self._options.gap, "seed": self._seed, "threads": threads}

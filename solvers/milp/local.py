@@ -123,4 +123,7 @@ class NeighbourhoodRun:
                 if desk.conclude(stage.solve(self._problem.model, whole=True), options.gap):
                     return
                 stage.reserve(1.0)
-            Neighbourhoods(self._problem, stage, self._rng, None, self.details, options.kinds).search()
+            if not Neighbourhoods(
+                self._problem, stage, self._rng, None, self.details, options.kinds
+            ).search():
+                desk.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from optengine.problems.milp import MILP
 
 Floats = NDArray[np.float64]
 
+AHEAD = 0.05  # seconds
 CLOSE = 1e-6  # relative: a bound this near to the incumbent meets it; backends keep rows to 1e-6
 
 
@@ -50,6 +52,11 @@ class Desk:
 
     def stop(self) -> bool:
         return self._control.stop()
+
+    def close(self) -> None:
+        """Wait for the clock of the run where a backend's own was a moment ahead, so that the run ends by its limit."""
+        while not self.stop() and 0 < self.seconds_left < AHEAD:
+            time.sleep(1e-3)
 
     def spend(self, nodes: int) -> None:
         """Count nodes as evaluations, at least one a call of a backend, at most what the budget has left."""

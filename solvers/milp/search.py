@@ -160,7 +160,9 @@ class PredictAndSearchRun:
             return
         if options.first < 1 and desk.best is not None and not desk.stop():
             stage.reserve(1.0)
-            Neighbourhoods(self._problem, stage, self._rng, scores, self.details).search()
+            if Neighbourhoods(self._problem, stage, self._rng, scores, self.details).search():
+                return
+        desk.close()
 
     def _chosen(self, scores: Floats) -> tuple[Columns, Columns, int]:
         """The columns predicted to be 0 and 1, and how many of them may differ."""
@@ -175,7 +177,7 @@ class PredictAndSearchRun:
         return zeros, ones, 0 if self._options.mode == "fix" else math.ceil(radius * chosen)
 
     def _search_near(self, stage: Stage, zeros: Columns, ones: Columns, radius: int) -> bool:
-        """The first phase; True when the run is decided or over."""
+        """The first phase; True when the run is decided."""
         model, mode = self._problem.model, self._options.mode
         if mode == "hint" or not len(zeros) + len(ones):
             hint = np.full(model.n_variables, np.nan)
@@ -188,10 +190,10 @@ class PredictAndSearchRun:
             restricted = fixed(model, zeros, ones) if radius == 0 else near(model, zeros, ones, radius)
             result = stage.solve(restricted)
             if not _done(result):
-                return stage.desk.stop()
+                return False
             radius = max(1, math.ceil(GROWTH * radius)) if radius else max(1, math.ceil(RADIUS * chosen / 4))
         if stage.over:
-            return stage.desk.stop()
+            return False
         self.details["radii"].append(None)  # the whole model
         return stage.desk.conclude(stage.solve(model, whole=True), self._options.gap)
 
