@@ -209,6 +209,7 @@ def _predictor(options: PredictAndSearch) -> Predictor:
     if options.model is None:
         return Relaxation()
     require("torch", "bayes")
+    require("torch", "learn")
     loaded: Predictor = import_module("optengine.solvers.milp.learning.predictor").Predictor.load(
         options.model
     )

@@ -120,11 +120,14 @@ def test_torch_is_an_extra() -> None:
     script = (
         "import sys; sys.modules['torch'] = None\n"
         "import optengine as oe\n"
-        "try:\n    oe.train_predictor([])\n"
-        "except oe.MissingDependency as error:\n    print(error)"
+        "problem = oe.problems.MILP([1.0, 2.0], bounds=(0, 1), integrality=1)\n"
+        "for call in (lambda: oe.train_predictor([]),\n"
+        "             lambda: oe.solve(problem, 'predict_and_search', options={'model': 'x.pt'})):\n"
+        "    try:\n        call()\n"
+        "    except oe.MissingDependency as error:\n        print(error)"
     )
     process = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert "optengine[learn]" in process.stdout
+    assert process.stdout.count("optengine[learn]") == 2
     assert issubclass(MissingDependency, ImportError)
 
 

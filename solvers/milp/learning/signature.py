@@ -9,8 +9,8 @@ import numpy as np
 from optengine.problems.milp import MILP
 from optengine.solvers.milp.learning.features import EQUAL, GREATER, LESS, sided_rows
 
-# How far a share may lie outside the range met in training. Within a class shares drift with the size (of item placement
-# those of the senses, by 0.2), classes differ by more, or by a kind that is there in one and absent in the other.
+# How far a share may lie outside the range met in training. Within a class shares drift with the size (those of the
+# senses by 0.2 in item placement), classes differ by more, or by a kind that is there in one and absent in the other.
 TOLERANCE = 0.35
 SOME = 0.01  # a share above this is there; one of exactly 0 is absent
 

@@ -130,6 +130,17 @@ def test_cuda_without_a_device_is_told() -> None:
     assert training.pick_device("auto") == "cpu"
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("convolution", ["edge", "node"])
+def test_a_device_trains_as_the_cpu_does(examples: list[Example], convolution: str) -> None:
+    network = NetworkOptions(width=8, depth=1, convolution=convolution)
+    options = TrainingOptions(epochs=2, batch=2)
+    cpu, cuda = (fit(examples[:4], examples[4:], network, options, device=d) for d in ("cpu", "cuda"))
+    assert cuda.validation_loss == pytest.approx(cpu.validation_loss, rel=1e-3)
+    assert all(value.device.type == "cpu" for value in cuda.state.values())
+
+
 # -- predictors ------------------------------------------------------------------------------------------------------
 
 
