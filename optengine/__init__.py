@@ -63,6 +63,7 @@ if TYPE_CHECKING:
         solve as solve,
     )
     from optengine.warming import warmup as warmup
+    from optengine.workflows.train_predictor import train_predictor as train_predictor
 
     __version__: str
 else:
@@ -104,6 +105,7 @@ else:
             ],
             "optengine.engine": ["Candidate", "Optimizer", "maximize", "minimize", "solve"],
             "optengine.warming": ["warmup"],
+            "optengine.workflows.train_predictor": ["train_predictor"],
         },
         subpackages=["problems", "report", "solvers", "testing", "workflows"],
     )

@@ -6,6 +6,7 @@ A new family adds one line to each of the two tables; nothing loads before it is
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from optengine.problems import generators as generators
     from optengine.problems.adapters import (
         from_botorch as from_botorch,
         from_ioh as from_ioh,
@@ -94,5 +95,6 @@ else:
             "optengine.problems.tsp": ["TSP"],
             "optengine.problems.tuning": ["sklearn_tuning"],
         },
+        subpackages=["generators"],
     )
     del attach

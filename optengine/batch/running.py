@@ -112,7 +112,7 @@ def side_by_side(jobs: Sequence[Job], workers: int) -> Generator[Outcome, None, 
     pool: Any = None
     try:
         while waiting or suspects or flying:
-            pool = pool if pool is not None else _new_pool(workers)
+            pool = pool if pool is not None else new_pool(workers)
             broken = _launch(pool, flying, *((suspects, 1) if suspects else (waiting, workers)))
             if broken is None:
                 done, _ = wait(flying, return_when=FIRST_COMPLETED)
@@ -157,7 +157,7 @@ def _collect(future: Any, job: Job) -> Outcome | BrokenExecutor:
     return outcome
 
 
-def _new_pool(workers: int) -> Any:
+def new_pool(workers: int) -> Any:
     """Workers that leave Ctrl-C to this process, die with it, and share the cores."""
     from loky import ProcessPoolExecutor
 

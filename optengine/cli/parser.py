@@ -79,7 +79,7 @@ def build() -> tuple[Parser, dict[str, Parser]]:
         command = commands.add_parser(
             name, help=about, description=about, parents=[everywhere], allow_abbrev=False
         )
-        command.set_defaults(command=late(module, name))
+        command.set_defaults(command=late(module, name.replace("-", "_")))
         return command
 
     _solve(add("solve", "solving", "Solve one problem and print its result."))
@@ -88,6 +88,13 @@ def build() -> tuple[Parser, dict[str, Parser]]:
     solvers.add_argument("--problem", metavar="FILE", help="instance file, or TOML file as for solve")
     add("problems", "listing", "List the file formats that can be read, and the problem classes.")
     _show(add("show", "showing", "Show a journaled run, or list the runs of a journal or of a batch."))
+    _train_predictor(
+        add(
+            "train-predictor",
+            "training",
+            "Train a predictor of binaries on mixed-integer programs of one class.",
+        )
+    )
     add("warmup", "warming", "Compile all kernels now, so that no first run waits for it.")
     return parser, dict(commands.choices)
 
@@ -145,6 +152,23 @@ def _show(command: Parser) -> None:
     add("--storage", metavar="URL", help="journal that holds RUN")
     add("--plot", metavar="FILE", help="draw the run: png, svg or pdf")
     add("--json", metavar="FILE", help="write the result with its history")
+
+
+def _train_predictor(command: Parser) -> None:
+    add = command.add_argument
+    add("instances", metavar="DIR", help="folder of .mps and .lp files, plain or .gz")
+    add("--out", metavar="FILE", required=True, help="the predictor, for predict_and_search")
+    add("--pools", metavar="DIR", help="keeps the pools and checkpoints; the same call resumes")
+    add("--pool-seconds", type=float, metavar="S", help="of the exact backend, each instance (default: 20)")
+    add("--epochs", type=int, metavar="N", help="at most (default: 60)")
+    add("--loss", metavar="NAME", help="contrastive, cross_entropy or info_nce (default: contrastive)")
+    add(
+        "--tune-seconds", type=float, metavar="S", help="spent on choosing k0, k1 and the radius (default: 0)"
+    )
+    add("--tune-limit", type=float, metavar="S", help="time limit of each of these runs (default: 10)")
+    add("--workers", type=int, metavar="N", help="processes that collect pools (default: 1)")
+    add("--seed", type=int, metavar="N", help="reproduces the training (default: 0)")
+    _progress(command)
 
 
 def _progress(command: Parser) -> None:

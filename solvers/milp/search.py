@@ -208,7 +208,7 @@ def _predictor(options: PredictAndSearch) -> Predictor:
         return options.predictor
     if options.model is None:
         return Relaxation()
-    require("torch", "bayes")
+    require("torch", "learn")
     loaded: Predictor = import_module("optengine.solvers.milp.learning.predictor").Predictor.load(
         options.model
     )

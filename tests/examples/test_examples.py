@@ -21,8 +21,26 @@ PROMISES = {
     "graph_from_data.py": "optimal BIC",
     "graph_with_frequencies.py": "drawn in out/graph_with_frequencies.png",
     "order_of_jobs.py": "model: ",
+    "predicted_auctions.py": "drawn: predicted_auctions.png",
     "two_objectives.py": "front drawn in",
     "what_matters.py": "model drawn in",
+}
+# Examples that take minutes as they stand.
+SHORTER = {
+    "predicted_auctions.py": [
+        "--auctions",
+        "4",
+        "--seconds",
+        "0.5",
+        "--epochs",
+        "2",
+        "--limit",
+        "1",
+        "--size",
+        "tiny",
+        "--unseen",
+        "tiny",
+    ],
 }
 
 
@@ -33,7 +51,7 @@ def test_every_example_is_run() -> None:
 @pytest.mark.parametrize("name", sorted(PROMISES))
 def test_example(name: str, tmp_path: Path) -> None:
     environment = {**os.environ, "MPLBACKEND": "Agg"}
-    command = [sys.executable, "-W", "error", str(EXAMPLES / name)]
+    command = [sys.executable, "-W", "error", str(EXAMPLES / name), *SHORTER.get(name, [])]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert PROMISES[name] in done.stdout
