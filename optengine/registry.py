@@ -46,6 +46,7 @@ SOLVERS: dict[str, str] = {
     "powell": "optengine.solvers.local:Powell",
     "ram": "optengine.solvers.offline:RaM",
     "random": "optengine.solvers.random_search:RandomSearch",
+    "root": "optengine.solvers.offline:ROOT",
     "rvea": "optengine.solvers.evolution:RVEA",
     "sep_cmaes": "optengine.solvers.evolution:SepCMAES",
     "slsqp": "optengine.solvers.local:SLSQP",
