@@ -50,6 +50,7 @@ SOLVERS: dict[str, str] = {
     "ram": "optengine.solvers.offline:RaM",
     "random": "optengine.solvers.random_search:RandomSearch",
     "relaxation_induced": "optengine.solvers.milp:RelaxationInduced",
+    "root": "optengine.solvers.offline:ROOT",
     "rvea": "optengine.solvers.evolution:RVEA",
     "sep_cmaes": "optengine.solvers.evolution:SepCMAES",
     "slsqp": "optengine.solvers.local:SLSQP",

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         MinMaxExact as MinMaxExact,
     )
     from optengine.solvers.offline import (
+        ROOT as ROOT,
         COMs as COMs,
         GPPortfolio as GPPortfolio,
         GradientAscent as GradientAscent,

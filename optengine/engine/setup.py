@@ -99,10 +99,10 @@ def resolve(
     if limits.target is not None and problem.n_objectives > 1:
         raise OptionError(f"target must be None for {problem.n_objectives} objectives, got {limits.target}")
     if not problem.evaluable:
-        for label, value in (("x0", x0), ("data", data), ("target", limits.target)):
-            if value is not None:
+        for label, given in (("x0", x0), ("data", data), ("target", limits.target)):
+            if given is not None:
                 raise OptionError(
-                    f"{label} must be None where nothing is evaluated, got {type(value).__name__}; known points belong "
+                    f"{label} must be None where nothing is evaluated, got {type(given).__name__}; known points belong "
                     "into the table"
                 )
     if storage is None and (name is not None or shared):

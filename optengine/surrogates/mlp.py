@@ -183,7 +183,8 @@ class MLPEnsemble:
         for member in np.flatnonzero(ranks > best):
             for w, value in zip(self._network.weights, kept, strict=True):
                 value[member] = w.detach()[member]
-        return np.maximum(best, ranks)
+        better: Floats = np.maximum(best, ranks)
+        return better
 
     def _loss(self, A: Any, t: Any, alpha: Any) -> tuple[Any, Any]:
         """The loss (k,) of a batch, and COMs' overestimation."""

@@ -99,7 +99,7 @@ class Regulariser:
         self.multiplier = torch.full((members,), float(options.multiplier or 0.0), device=device)
 
     def add(self, height: Callable[[], Any], weights: Sequence[Any]) -> None:
-        """Add lambda rho grad |grad h| to the gradients, then move lambda by rate (rho |grad h| - epsilon), kept >= 0."""
+        """Add lambda rho grad |grad h|; then lambda moves by rate (rho |grad h| - epsilon), never below 0."""
         options = self._options
         rho, step = float(options.rho or 0.0), float(options.step or 0.0)
         gradients, norm = sharpness_gradient(height, weights, step, options.exact)

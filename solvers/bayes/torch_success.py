@@ -31,7 +31,9 @@ class Success:
     """
 
     def __init__(self, features: Features) -> None:
-        inputs = Inputs(groups=features.groups, categorical=features.categorical, fidelities=[], shortest=SHORTEST)
+        inputs = Inputs(
+            groups=features.groups, categorical=features.categorical, fidelities=[], shortest=SHORTEST
+        )
         self._fitter = Fitter("gp", inputs, STEPS)
         self._model: Any = None
         self._n = 0

@@ -9,3 +9,4 @@ from optengine.solvers.offline.neural import (
     RaM as RaM,
 )
 from optengine.solvers.offline.portfolio import GPPortfolio as GPPortfolio
+from optengine.solvers.offline.root import ROOT as ROOT

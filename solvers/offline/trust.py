@@ -27,6 +27,7 @@ FLOOR = 0.05  # added to deviations, standard deviations of y
 SAMPLE = 500  # rows whose nearest distances tell what is usual
 FAR = 0.95  # quantile of the usual distances beyond which a proposal has left the data
 LEAST_SPEARMAN = 0.2  # of the extrapolation check, below which predictions are not to be believed
+DEVIATIONS = 3.0  # of a rank correlation of noise: the best of some thirty settings reaches two and more
 
 
 @dataclass(frozen=True)
@@ -91,13 +92,14 @@ def warnings_of(distance: Floats, near: Nearness, spearman: float | None, beyond
         beyond: by how many standard deviations of y the best prediction exceeds the best row.
     """
     found = []
+    least = max(LEAST_SPEARMAN, DEVIATIONS / math.sqrt(max(len(near.Z) // 4, 1)))
     share = float((distance > near.far).mean())
     if share > 0.5:
         found.append(
             f"the search left the data: {share:.0%} of the proposals are farther from the table than 95% of its rows "
             f"are from each other, and their intervals promise nothing"
         )
-    if spearman is not None and spearman < LEAST_SPEARMAN:
+    if spearman is not None and spearman < least:
         found.append(
             f"the model does not extrapolate on this table (rank correlation {spearman:.2f} on the best quarter, "
             "fitted to the others): treat the proposals as guesses"
