@@ -161,7 +161,7 @@ def table(problem: str, rows: list[Row], fresh: set[str]) -> None:
     reference = {row["seed"]: row for row in rows if row["method"] == "reference"}
     count = len(best)
     print(f"\n{problem}, {'graph 1' if count == 1 else f'medians of {count} graphs'}")
-    print(f"  {'':15s}{'score':>11s}{'above least':>14s}{'SHD':>6s}{'CPU s':>10s}   reference took")
+    print(f"  {'':18s}{'score':>11s}{'above least':>14s}{'SHD':>6s}{'CPU s':>10s}   reference took")
     for method in ("truth", *OURS, *REFERENCE, *PEERS, "long"):
         found = [row for row in rows if row["method"] == method]
         if not found:
@@ -170,7 +170,7 @@ def table(problem: str, rows: list[Row], fresh: set[str]) -> None:
             ("f" if method not in fresh else " ", " " if all(row["finished"] for row in found) else "*")
         )
         scored = [row for row in found if row["score"] is not None]
-        line = f"  {method:12s}{marks:3s}"
+        line = f"  {method:15s}{marks:3s}"
         if scored:
             above = statistics.median(row["score"] / best[row["seed"]] - 1 for row in scored)
             line += f"{statistics.median(row['score'] for row in scored):11.5f}{above:14.1e}"

@@ -59,14 +59,15 @@ def _recognise(source: Source) -> float:
     if header is None:
         return NO
     names, separator = header
-    fits = []
-    for i in _lines(source)[:LOOKED_AT]:
+    shares = []  # of cells that are numbers, of lines with as many cells as the header
+    lines = _lines(source)[:LOOKED_AT]
+    for i in lines:
         cells = _cells(source.lines[i], separator)
-        values = cells[-len(names) :]
-        fits.append(len(cells) - len(names) in (0, 1) and all(map(is_number, values)))
-    if len(fits) < 2:
+        if len(cells) - len(names) in (0, 1):
+            shares.append(float(np.mean([is_number(cell) for cell in cells[-len(names) :]])))
+    if len(lines) < 2 or 2 * len(shares) <= len(lines) or np.mean(shares) < 0.5:
         return NO
-    return FITS if all(fits) else RESEMBLES if sum(fits) > len(fits) / 2 else NO
+    return FITS if len(shares) == len(lines) and min(shares) == 1.0 else RESEMBLES
 
 
 def read_table(path: str | PathLike[str]) -> tuple[NDArray[np.float64], list[str]]:

@@ -57,6 +57,10 @@ def test_a_table_is_data_for_a_graph(tmp_path: Path, text: str) -> None:
         (table(",").replace("7.0,", ""), "line 5: expected 3 columns as in the header, got 2"),
         (table(",").replace("mek", "raf"), "line 1: names of columns must differ, got 'raf' twice"),
         ("a b\n1 2\n1 3\n1 4\n", "columns a, b are no data for a graph: .*constant columns"),
+        (
+            "kind,size,cost\na,1,2\nb,2,1\nb,3,5\n",
+            "line 2: expected a finite number in column 'kind', got 'a'",
+        ),
         ("just a text\nof two lines\n", "no known format begins with 'just a text'"),
         ("1 2 3\n4 5 6\n", "no known format"),
     ],
