@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 
-EXACT = Prior(lengthscale=(0.0, 0.6), scale=(0.0, 1.0), noise=(-10.0, 2.0), least_noise=1e-8, most_noise=1e-1)
+EXACT = Prior(lengthscale=(0.0, 1.0), scale=(0.0, 1.0), noise=(-10.0, 2.0), least_noise=1e-8, most_noise=1e-1)
 NOISY = Prior(lengthscale=(0.0, 1.0), scale=(0.0, 1.0), noise=(-4.0, 1.5), least_noise=1e-6, most_noise=2.0)
 LABELS = Prior(noise=(-6.0, 1.0), least_noise=1e-4, most_noise=1.0)
 FAILED, SUCCEEDED = 1.6, -0.4  # labels: half way between a failure and a success counts as likely to fail
