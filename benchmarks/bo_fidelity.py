@@ -3,10 +3,10 @@
     python benchmarks/bo_fidelity.py --quick                # Branin, 2 seeds
     python benchmarks/bo_fidelity.py --out rows.jsonl       # Branin and Hartmann6, 10 seeds; a second call goes on
 
-The objectives are BoTorch's AugmentedBranin and AugmentedHartmann (Wu et al., arXiv:1903.04703) at three fidelities, 0.4,
-0.7 and 1, which cost 1, 3 and 10. Both sides are `BO(engine="botorch")` with its defaults: one is told of the fidelities
-(`Ordinal(..., fidelity=True)`), the other evaluates the target alone. The target alone gets 20 evaluations of Branin and
-30 of Hartmann6, the other a third of their cost. Only values at the target count. Printed are medians and quartiles of
+The objectives are BoTorch's AugmentedBranin and AugmentedHartmann (Wu et al., arXiv:1903.04703) at three fidelities,
+0.4, 0.7 and 1, which cost 1, 3 and 10. Both sides are `BO(engine="botorch")` with its defaults: one is told of the
+fidelities (`Ordinal(..., fidelity=True)`), the other evaluates the target alone. The target alone gets 20 evaluations
+of Branin and 30 of Hartmann6, the other a third of their cost. Only values at the target count. Printed are medians and quartiles of
 the regret, and the share of the cost after which a seed's run with fidelities was as good as the median run without.
 Needs `pip install 'optengine[bayes]'`.
 """
@@ -32,7 +32,12 @@ FULL = {"Branin": 200.0, "Hartmann6": 300.0}  # cost that the target alone gets
 METHODS = ("target", "fidelities")
 ALPHA = np.array([1.0, 1.2, 3.0, 3.2])
 A = np.array(
-    [[10, 3, 17, 3.5, 1.7, 8], [0.05, 10, 17, 0.1, 8, 14], [3, 3.5, 1.7, 10, 17, 8], [17, 8, 0.05, 10, 0.1, 14]]
+    [
+        [10, 3, 17, 3.5, 1.7, 8],
+        [0.05, 10, 17, 0.1, 8, 14],
+        [3, 3.5, 1.7, 10, 17, 8],
+        [17, 8, 0.05, 10, 0.1, 14],
+    ]
 )
 P = 1e-4 * np.array(
     [
@@ -89,7 +94,9 @@ def run(case: rows.Row) -> rows.Row:
 
 def report(found: list[rows.Row]) -> None:
     for name, full in FULL.items():
-        mine: dict[str, list[Any]] = {m: [r for r in found if (r["problem"], r["method"]) == (name, m)] for m in METHODS}
+        mine: dict[str, list[Any]] = {
+            m: [r for r in found if (r["problem"], r["method"]) == (name, m)] for m in METHODS
+        }
         if not all(mine.values()):
             continue
         goal = float(np.median([r["value"] for r in mine["target"]]))
@@ -103,13 +110,18 @@ def report(found: list[rows.Row]) -> None:
                 f"CPU s/run {np.mean([r['cpu'] for r in mine[method]]):.1f}"
             )
         reached = [
-            next((cost for cost, value in r["trace"] if value <= goal), np.inf) / full for r in mine["fidelities"]
+            next((cost for cost, value in r["trace"] if value <= goal), np.inf) / full
+            for r in mine["fidelities"]
         ]
-        print(f"{name:10} median share of the cost until as good as the target alone: {np.median(reached):.3f}")
+        print(
+            f"{name:10} median share of the cost until as good as the target alone: {np.median(reached):.3f}"
+        )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--quick", action="store_true", help="Branin, 2 seeds")
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--out", type=Path)

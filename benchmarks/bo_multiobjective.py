@@ -120,7 +120,9 @@ def run(case: rows.Row) -> rows.Row:
 
 
 def report(found: list[rows.Row]) -> None:
-    print(f"{'problem':14} {'method':12} {'n':>3} {'median':>9} {'quartiles':>19} {'at half':>9} {'CPU s/point':>12}")
+    print(
+        f"{'problem':14} {'method':12} {'n':>3} {'median':>9} {'quartiles':>19} {'at half':>9} {'CPU s/point':>12}"
+    )
     for name in PROBLEMS:
         values = {}
         for method in METHODS:
@@ -131,7 +133,9 @@ def report(found: list[rows.Row]) -> None:
             half = np.median([-r["early"] for r in mine.values()])
             cpu = np.mean([r["cpu"] for r in mine.values()]) / BUDGET
             low, mid, high = np.quantile(v, [0.25, 0.5, 0.75])
-            print(f"{name:14} {method:12} {len(v):3} {mid:9.4g} {low:9.4g} {high:9.4g} {half:9.4g} {cpu:12.2f}")
+            print(
+                f"{name:14} {method:12} {len(v):3} {mid:9.4g} {low:9.4g} {high:9.4g} {half:9.4g} {cpu:12.2f}"
+            )
             values[method] = {seed: r["value"] for seed, r in mine.items()}
         for method in METHODS[:2]:
             seeds = sorted(set(values.get(method, {})) & set(values.get("tutorial", {})))
@@ -142,7 +146,9 @@ def report(found: list[rows.Row]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--quick", action="store_true", help="2 seeds of BraninCurrin")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--problems", nargs="+", default=PROBLEMS, choices=PROBLEMS)

@@ -39,7 +39,7 @@ class SampledGP(SingleTaskGP):
         )
         self.known = v
 
-    def posterior(self, X: Any, *args: Any, **kwargs: Any) -> GaussianMixturePosterior:  # type: ignore[override]
+    def posterior(self, X: Any, *args: Any, **kwargs: Any) -> GaussianMixturePosterior:
         """The mixture's posterior at X (..., q, d)."""
         inner: Any = super().posterior(X.unsqueeze(MCMC_DIM), *args, **kwargs)
         return GaussianMixturePosterior(distribution=inner.distribution)
@@ -77,7 +77,9 @@ def _log_density(state: Any, square: Any, y: Any, known: Any) -> Any:
     factor, info = torch.linalg.cholesky_ex(K + torch.diag_embed(extra + 1e-8))
     residual = (y - mean[:, None]).unsqueeze(-1)
     half = torch.linalg.solve_triangular(factor, residual, upper=False)
-    value = -0.5 * half.square().sum((-2, -1)) - factor.diagonal(dim1=-2, dim2=-1).clamp_min(1e-12).log().sum(-1)
+    value = -0.5 * half.square().sum((-2, -1)) - factor.diagonal(dim1=-2, dim2=-1).clamp_min(1e-12).log().sum(
+        -1
+    )
     location = math.sqrt(2) + 0.5 * math.log(d)
     log_scale, log_noise = scale.log(), noise.log()
     value = value - ((log_scale - location) ** 2 / 6.0 + log_scale - state[:, :d]).sum(-1)

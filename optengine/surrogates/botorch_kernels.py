@@ -14,7 +14,7 @@ from gpytorch.priors import LogNormalPrior
 SHORTEST = 2.5e-2  # length-scale, for numerical stability; BoTorch's bound
 
 
-class GroupedKernel(Kernel):
+class GroupedKernel(Kernel):  # type: ignore[misc]
     """A stationary kernel whose features share length-scales by group: one-hot columns make it the Hamming kernel.
 
     The prior on length-scales is BoTorch's, scaled by the number of groups (Hvarfner, Hellsten and Nardi, ICML 2024,
@@ -44,15 +44,17 @@ class GroupedKernel(Kernel):
         if self.kind == "rbf":
             away = self.covar_dist(x1 / scale, x2 / scale, square_dist=True, diag=diag, **params)
             return away.div(-2.0).exp()
-        away = math.sqrt(5.0) * self.covar_dist(x1 / scale, x2 / scale, square_dist=False, diag=diag, **params)
+        away = math.sqrt(5.0) * self.covar_dist(
+            x1 / scale, x2 / scale, square_dist=False, diag=diag, **params
+        )
         return (1.0 + away + away**2 / 3.0) * torch.exp(-away)
 
 
-class FidelityKernel(Kernel):
+class FidelityKernel(Kernel):  # type: ignore[misc]
     """What the target is like, plus what a lower fidelity adds and the target does not see.
 
-    k((x, s), (x', s')) = k_0(x, x') + sum over fidelities of (1 - s)(1 - s') k_i((x, s), (x', s')), s = 1 at the target:
-    the linear truncated kernel of Wu et al., UAI 2019, arXiv:1903.04703, with dimension-scaled priors.
+    k((x, s), (x', s')) = k_0(x, x') + sum over fidelities of (1 - s)(1 - s') k_i((x, s), (x', s')), s = 1 at the
+    target: the linear truncated kernel of Wu et al., UAI 2019, arXiv:1903.04703, with dimension-scaled priors.
     """
 
     def __init__(self, groups: list[int], fidelities: list[int], kind: str = "rbf") -> None:
@@ -86,10 +88,12 @@ class FidelityKernel(Kernel):
         return total
 
 
-class MixedKernel(Kernel):
+class MixedKernel(Kernel):  # type: ignore[misc]
     """Sum plus product of a numeric and a categorical kernel: the form of BoTorch's MixedSingleTaskGP."""
 
-    def __init__(self, groups: list[int], categorical: list[int], kind: str = "rbf", batch_shape: Any = None) -> None:
+    def __init__(
+        self, groups: list[int], categorical: list[int], kind: str = "rbf", batch_shape: Any = None
+    ) -> None:
         super().__init__(batch_shape=torch.Size() if batch_shape is None else batch_shape)
         self.levels = [i for i, g in enumerate(groups) if g in categorical]
         self.numbers = [i for i, g in enumerate(groups) if g not in categorical]

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 import torch
 from botorch.fit import fit_gpytorch_mll
-from botorch.models import ModelListGP, SingleTaskGP
+from botorch.models.gp_regression import SingleTaskGP
 from botorch.models.model import Model
+from botorch.models.model_list_gp_regression import ModelListGP
 from botorch.optim.fit import fit_gpytorch_mll_scipy
 from gpytorch.constraints import GreaterThan
 from gpytorch.kernels import ScaleKernel
@@ -66,7 +67,9 @@ class Fitter:
         self._states: dict[int, dict[str, Any]] = {}
         self.n_failed = 0  # fits whose numbers broke down, so that the hyperparameters before them were kept
 
-    def fit(self, Z: Floats, Y: Floats, V: Floats | None = None, refit: bool = True, slopes: Floats | None = None) -> Model:
+    def fit(
+        self, Z: Floats, Y: Floats, V: Floats | None = None, refit: bool = True, slopes: Floats | None = None
+    ) -> Model:
         """Return a model of Y (n, m) over Z (n, d); V (n, m) are known variances of the noise.
 
         Without `refit` the hyperparameters of the fit before are taken as they are.
@@ -76,10 +79,12 @@ class Fitter:
         v = None if V is None else torch.from_numpy(np.maximum(V, EXACT_NOISE))
         m = y.shape[1]
         if slopes is not None:
-            return self._one(0, z, torch.cat([y, torch.from_numpy(np.ascontiguousarray(slopes))], dim=1), None, refit)
+            return self._one(
+                0, z, torch.cat([y, torch.from_numpy(np.ascontiguousarray(slopes))], dim=1), None, refit
+            )
         if self.kind in BATCHED or m == 1:
             return self._one(0, z, y, v, refit)
-        models = [
+        models: list[Any] = [
             self._one(i, z, y[:, i : i + 1], None if v is None else v[:, i : i + 1], refit) for i in range(m)
         ]
         return ModelListGP(*models)
@@ -144,7 +149,9 @@ def _mixed(inputs: Inputs, z: Any, y: Any, v: Any) -> Model:
     if not inputs.categorical:
         return _gp(inputs, z, y, v)
     kernel = MixedKernel(inputs.groups, inputs.categorical, inputs.kernel, _batch(y))
-    return SingleTaskGP(z, y, v, covar_module=kernel, outcome_transform=None, input_transform=_warp(inputs, z))
+    return SingleTaskGP(
+        z, y, v, covar_module=kernel, outcome_transform=None, input_transform=_warp(inputs, z)
+    )
 
 
 def _ibnn(inputs: Inputs, z: Any, y: Any, v: Any) -> Model:
@@ -163,7 +170,7 @@ def _ibnn(inputs: Inputs, z: Any, y: Any, v: Any) -> Model:
 
 
 def _saas(inputs: Inputs, z: Any, y: Any, v: Any) -> Model:
-    from botorch.models import EnsembleMapSaasSingleTaskGP
+    from botorch.models.map_saas import EnsembleMapSaasSingleTaskGP
 
     # Fixed shrinkages in place of drawn ones: the same data give the same model.
     taus = torch.tensor([1.0, 0.1, 0.01, 0.001])
@@ -192,7 +199,7 @@ def _robust(inputs: Inputs, z: Any, y: Any, v: Any) -> Model:
 
 
 def _multitask(inputs: Inputs, z: Any, y: Any, v: Any) -> Model:
-    from botorch.models import MultiTaskGP
+    from botorch.models.multitask import MultiTaskGP
 
     kernel = numeric_kernel(inputs.groups, inputs.kernel, torch.Size())
     kernel.active_dims = torch.arange(len(inputs.groups))
@@ -255,7 +262,7 @@ def _fit_robust(model: Model, fitter: Fitter) -> None:
     )
 
 
-def _fit_bayesian(model: Model, fitter: Fitter) -> None:
+def _fit_bayesian(model: Any, fitter: Fitter) -> None:
     from optengine.surrogates.botorch_bayes import sample_hyperparameters
 
     sample_hyperparameters(model, fitter.seed)

@@ -47,7 +47,9 @@ class Engine:
         self.space, self.features = problem.space, Features(problem.space)
         self.costs = Costs(problem, self.features, self.space)
         self.k, self.m = problem.n_objectives, problem.n_constraints
-        self.tasks: NDArray[np.int64] | None = None  # (rows told,) where runs before this one are another task
+        self.tasks: NDArray[np.int64] | None = (
+            None  # (rows told,) where runs before this one are another task
+        )
         inputs = Inputs(
             groups=self.features.groups,
             categorical=self.features.categorical,
@@ -132,7 +134,9 @@ class Engine:
         return np.asarray(-(D * unit)[:, self.features.free] / t.scale[0])
 
     def _ratio(self) -> Floats:
-        return np.where(self.space.log, self.space.upper / np.where(self.space.log, self.space.lower, 1.0), np.e)
+        return np.where(
+            self.space.log, self.space.upper / np.where(self.space.log, self.space.lower, 1.0), np.e
+        )
 
     def objective(self, pending: Batch) -> Any:
         """The model of the first objective alone; `pending` rows enter at their posterior mean."""
@@ -186,7 +190,7 @@ class Engine:
             return self._sampled(search, best)
         if at_target and name in LOWER and not self.m:  # what is learnt below pays only where it is confirmed
             name = "logei"
-        row = search.maximize(self._value(name, search, best, lower), best, self.taken)
+        row: Batch | None = search.maximize(self._value(name, search, best, lower), best, self.taken)
         if row is None or not self.plan.lower or name not in THEN_LEVEL or at_target:
             return row
         return self._at_level(row)
@@ -205,14 +209,16 @@ class Engine:
             X[:-1, column] = grid.ravel()
         with torch.no_grad():
             model = self.objective(self._told.pending)
-            covariance = model.posterior(torch.from_numpy(self._inputs(X))).distribution.covariance_matrix.numpy()
+            covariance = model.posterior(
+                torch.from_numpy(self._inputs(X))
+            ).distribution.covariance_matrix.numpy()
             noise = float(model.likelihood.noise.mean())
         variance = np.maximum(np.diag(covariance), 1e-12)
         shared = covariance[:-1, -1] ** 2 / ((variance[:-1] + noise) * variance[-1])
         gain = -0.5 * np.log1p(-np.clip(shared, 0.0, 1.0 - 1e-9))
         value = gain / self.costs(X[:-1]) ** self.plan.torch.cost_weight
         value[self.taken(X[:-1])] = -1.0
-        return X[[int(np.argmax(value))]] if value.max() > 0 else row
+        return np.asarray(X[[int(np.argmax(value))]]) if value.max() > 0 else row
 
     def _inputs_of_all(self) -> Floats:
         return self.features(self._told.X)
@@ -354,7 +360,9 @@ class Engine:
         options = self.plan.torch
         spread = deviations(options, self._problem)
         at = [self.features.free_at[self.features.free.index(column)] for column in spread]
-        U = qmc.Sobol(max(1, len(at)), scramble=True, rng=np.random.default_rng(0)).random(options.n_perturbations)
+        U = qmc.Sobol(max(1, len(at)), scramble=True, rng=np.random.default_rng(0)).random(
+            options.n_perturbations
+        )
         shift = np.zeros((options.n_perturbations, self.features.d))
         shift[:, at] = norm.ppf(np.clip(U[:, : len(at)], 1e-6, 1 - 1e-6)) * np.array(list(spread.values()))
         bounds = torch.tensor([[0.0] * self.features.d, [1.0] * self.features.d])

@@ -65,7 +65,9 @@ class Costs:
             return
         A = self._terms(X[usable])
         ridge = 1e-6 * np.eye(A.shape[1])
-        self._weights = np.linalg.solve(A.T @ A + ridge, A.T @ np.log(cost[usable]))
+        self._weights = np.asarray(
+            np.linalg.solve(A.T @ A + ridge, A.T @ np.log(cost[usable])), dtype=np.float64
+        )
 
     def __call__(self, X: Batch) -> Floats:
         """Return the cost (n,) of each row, > 0."""
@@ -74,7 +76,7 @@ class Costs:
             values = np.array([float(self._problem.cost(x)) for x in self._space.decode(X)])
             return np.maximum(values, 1e-12)
         if self._weights is not None:
-            return np.exp(np.clip(self._terms(X) @ self._weights, -60.0, 60.0))
+            return np.asarray(np.exp(np.clip(self._terms(X) @ self._weights, -60.0, 60.0)))
         value = np.ones(len(X))
         for column, target in self._space.fidelity.values():
             share = 1.0 - np.abs(X[:, column] - target) / max(
@@ -128,7 +130,7 @@ class Schedule:
         rows = []
         for i in np.unique(np.rint(np.linspace(0, stages - 1, min(stages, 3))).astype(int)):
             level = {
-                column: float(values[int(round(i * (len(values) - 1) / max(stages - 1, 1)))])
+                column: float(values[round(i * (len(values) - 1) / max(stages - 1, 1))])
                 for column, values in self._levels.items()
             }
             row = middle.copy()
@@ -145,7 +147,9 @@ class Schedule:
     def asked(self, X: Batch) -> None:
         """Note rows asked."""
         for row, cost in zip(X, self._costs(X), strict=True):
-            self.spent_below = 0.0 if self._space.at_target(row[None, :])[0] else self.spent_below + float(cost)
+            self.spent_below = (
+                0.0 if self._space.at_target(row[None, :])[0] else self.spent_below + float(cost)
+            )
 
     def due(self, middle: Batch) -> bool:
         """Whether as much went into cheap rows as one at the target costs."""

@@ -30,12 +30,17 @@ class KnowledgeGradient:
     def __init__(self, model: Any, points: Any, project: Callable[[Any], Any] | None = None) -> None:
         self._model, self._project = model, project
         with torch.no_grad():
-            z, y = model.train_inputs[0], model.train_targets  # transformed already: the model is in eval mode
+            z, y = (
+                model.train_inputs[0],
+                model.train_targets,
+            )  # transformed already: the model is in eval mode
             K = model.covar_module(z).to_dense()
             noise = _noise(model, len(z))
             self._noise = noise.mean()
             self._factor = torch.linalg.cholesky(K + torch.diag(noise + 1e-8))
-            self._weights = torch.cholesky_solve((y - model.mean_module(z)).unsqueeze(-1), self._factor).squeeze(-1)
+            self._weights = torch.cholesky_solve(
+                (y - model.mean_module(z)).unsqueeze(-1), self._factor
+            ).squeeze(-1)
             self._z = z
             self._points = model.transform_inputs(points)
             self._mean, self._half = self._state(self._points)

@@ -68,7 +68,9 @@ class TorchOptions:
         spread = self.input_noise
         values = list(spread.values()) if isinstance(spread, Mapping) else [spread]
         if not values or not all(_number(v) and 0 <= v < math.inf for v in values):
-            raise OptionError(f"input_noise must be a number >= 0, or a dict of them by names, got {spread!r}")
+            raise OptionError(
+                f"input_noise must be a number >= 0, or a dict of them by names, got {spread!r}"
+            )
         point = self.reference_point
         if point is not None and (
             isinstance(point, str) or not isinstance(point, Sequence) or not all(_number(v) for v in point)

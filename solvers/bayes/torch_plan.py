@@ -78,6 +78,7 @@ def plan_for(options: BO, problem: Problem) -> Plan:
 
 
 def torch_options(options: BO) -> TorchOptions:
+    """The engine's own options, or their defaults."""
     return options.torch or TorchOptions()
 
 
@@ -129,7 +130,7 @@ def refusal(options: BO, problem: Problem) -> str | None:
         ),
         (
             surrogate == "multifidelity" and not lower,
-            "surrogate 'multifidelity' needs a variable with fidelity=True and acquisition 'logei', 'qlognei', 'mfkg', 'mfmes' or 'gibbon'",
+            "surrogate 'multifidelity' needs a variable with fidelity=True and an acquisition that uses it, as 'logei'",
         ),
         (
             lower and surrogate not in ("multifidelity", "gp", "mixed"),
@@ -137,7 +138,7 @@ def refusal(options: BO, problem: Problem) -> str | None:
         ),
         (
             acquisition in ONE_MODEL and surrogate not in EXACT,
-            f"acquisition {acquisition!r} needs one Gaussian process, and surrogate {surrogate!r} is none; use 'qlognei'",
+            f"acquisition {acquisition!r} needs one Gaussian process, and {surrogate!r} is none; use 'qlognei'",
         ),
         (
             options.trust_region is True,
@@ -159,7 +160,11 @@ def refusal(options: BO, problem: Problem) -> str | None:
     for broken, reason in checks:
         if broken:
             return reason
-    return _risk(torch, problem, acquisition, surrogate) or _points(torch, problem) or _gradients(problem, surrogate)
+    return (
+        _risk(torch, problem, acquisition, surrogate)
+        or _points(torch, problem)
+        or _gradients(problem, surrogate)
+    )
 
 
 def _risk(torch: TorchOptions, problem: Problem, acquisition: str, surrogate: str) -> str | None:
@@ -168,8 +173,12 @@ def _risk(torch: TorchOptions, problem: Problem, acquisition: str, surrogate: st
     if problem.n_objectives > 1 or problem.n_constraints:
         return f"risk={torch.risk!r} is for one objective without observed constraints"
     if acquisition != "qlognei" or surrogate not in ("gp", "mixed"):
-        return f"risk={torch.risk!r} goes with acquisition 'qlognei' and surrogate 'gp', not {acquisition!r} and {surrogate!r}"
-    reals = {name for name, v in problem.space.variables.items() if v.kind == REAL and name not in problem.space.fidelity}
+        return f"risk={torch.risk!r} goes with 'qlognei' and surrogate 'gp', not {acquisition!r} and {surrogate!r}"
+    reals = {
+        name
+        for name, v in problem.space.variables.items()
+        if v.kind == REAL and name not in problem.space.fidelity
+    }
     if not reals:
         return f"risk={torch.risk!r} needs a real variable that deviates, and the space has none"
     if isinstance(torch.input_noise, Mapping):
@@ -182,7 +191,9 @@ def _risk(torch: TorchOptions, problem: Problem, acquisition: str, surrogate: st
 def _points(torch: TorchOptions, problem: Problem) -> str | None:
     point = torch.reference_point
     if point is not None and len(point) != problem.n_objectives:
-        return f"reference_point must have {problem.n_objectives} numbers, one an objective, got {list(point)}"
+        return (
+            f"reference_point must have {problem.n_objectives} numbers, one an objective, got {list(point)}"
+        )
     return None
 
 
@@ -203,7 +214,9 @@ def deviations(torch: TorchOptions, problem: Problem) -> dict[int, float]:
     """Return the standard deviation of each real column under `risk`, in the unit cube."""
     space, found = problem.space, {}
     for name, columns in space.slices.items():
-        spread = torch.input_noise.get(name, 0.0) if isinstance(torch.input_noise, Mapping) else torch.input_noise
+        spread = (
+            torch.input_noise.get(name, 0.0) if isinstance(torch.input_noise, Mapping) else torch.input_noise
+        )
         for column in range(columns.start, columns.stop):
             free = space.kind[column] == REAL and space.lower[column] < space.upper[column]
             if free and name not in space.fidelity and np.isfinite(spread) and spread > 0:

@@ -79,10 +79,12 @@ class TorchRun:
         self.engine.told()
 
     def _note_task(self, first: bool, evaluation: Evaluation) -> None:
-        """Values given as `data=` are another task under surrogate "multitask"; they come first, and took no seconds."""
+        """Under surrogate "multitask" values given as `data=` are another task; they come first, without seconds."""
         if self._plan.surrogate != "multitask":
             return
-        given = first and evaluation.ids is not None and (evaluation.ids < 0).all() and evaluation.seconds is None
+        given = (
+            first and evaluation.ids is not None and (evaluation.ids < 0).all() and evaluation.seconds is None
+        )
         tasks = np.full(len(evaluation), int(given), dtype=np.int64)
         known = self.engine.tasks
         self.engine.tasks = tasks if known is None else np.concatenate([known, tasks])
@@ -151,7 +153,11 @@ class TorchRun:
     @property
     def details(self) -> dict[str, Any]:
         """The names of model and acquisition, and the best point by the model's mean (or risk) among those told."""
-        found: dict[str, Any] = {"engine": "botorch", "surrogate": self._plan.surrogate, "acquisition": self._plan.acquisition}
+        found: dict[str, Any] = {
+            "engine": "botorch",
+            "surrogate": self._plan.surrogate,
+            "acquisition": self._plan.acquisition,
+        }
         if self._engine is None or self._problem.n_objectives > 1 or not self._engine.ready:
             return found
         with calm(self._plan.torch.threads, seed=0):

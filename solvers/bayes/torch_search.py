@@ -94,7 +94,9 @@ class Search:
         if near:
             rows = best[self.rng.integers(0, len(best), near)]
             parts = np.array_split(rows, len(SCALES))
-            X = np.concatenate([X, *(self._near(part, scale) for part, scale in zip(parts, SCALES, strict=True))])
+            X = np.concatenate(
+                [X, *(self._near(part, scale) for part, scale in zip(parts, SCALES, strict=True))]
+            )
         return self.settled(X)
 
     def _near(self, X: Batch, scale: float) -> Batch:
@@ -127,7 +129,8 @@ class Search:
         Z = torch.from_numpy(self.features(X))
         with torch.no_grad():
             parts = [value(Z[i : i + CHUNK]).numpy() for i in range(0, len(Z), CHUNK)]
-        return np.nan_to_num(np.concatenate(parts), nan=-1e300, posinf=-1e300, neginf=-1e300)
+        found = np.concatenate(parts)
+        return np.asarray(np.nan_to_num(found, nan=-1e300, posinf=-1e300, neginf=-1e300))
 
     def _starts(self, X: Batch, scores: Floats) -> tuple[Batch, Floats]:
         """The best point, and others drawn by their rank-weighted scores (as BoTorch's initialize_q_batch)."""
@@ -138,7 +141,10 @@ class Search:
         if k == 1 or spread <= 0:
             chosen = np.argsort(-scores, kind="stable")[:k]
         else:
-            weight = np.where(usable, np.exp(np.clip(2.0 * (scores - scores[best]) / spread, -40.0, 0.0)), 0.0) + 1e-12
+            weight = (
+                np.where(usable, np.exp(np.clip(2.0 * (scores - scores[best]) / spread, -40.0, 0.0)), 0.0)
+                + 1e-12
+            )
             weight[best] = 0.0
             others = self.rng.choice(len(X), k - 1, replace=False, p=weight / weight.sum())
             chosen = np.concatenate([[best], others])
@@ -242,7 +248,12 @@ class Search:
         return X
 
     def _untaken(
-        self, value: Acquisition, X: Batch, scores: Floats, best: Batch, taken: Callable[[Batch], NDArray[np.bool_]]
+        self,
+        value: Acquisition,
+        X: Batch,
+        scores: Floats,
+        best: Batch,
+        taken: Callable[[Batch], NDArray[np.bool_]],
     ) -> Batch:
         """The best of X that is not taken; else the best untaken neighbour; else a sample."""
         order = np.argsort(-scores, kind="stable")
@@ -279,7 +290,7 @@ def batched_lbfgs(function: Callable[..., tuple[Floats, Floats]], start: Floats,
         )
         return np.asarray(found.x).reshape(shape)
     box = [(0.0, 1.0)] * start.shape[1]
-    x, _, _ = fmin_l_bfgs_b_batched(
+    x, _, _ = fmin_l_bfgs_b_batched(  # type: ignore[no-untyped-call]
         function, start, bounds=box, maxiter=maxiter, pass_batch_indices=True, factr=1e9
     )
     return np.asarray(x, dtype=np.float64)

@@ -31,7 +31,9 @@ class Success:
     """
 
     def __init__(self, features: Features) -> None:
-        inputs = Inputs(groups=features.groups, categorical=features.categorical, fidelities=[], shortest=SHORTEST)
+        inputs = Inputs(
+            groups=features.groups, categorical=features.categorical, fidelities=[], shortest=SHORTEST
+        )
         self._fitter = Fitter("gp", inputs, STEPS)
         self._model: Any = None
         self._n = 0
@@ -54,4 +56,7 @@ class Success:
     def _evaluate(self, Z: torch.Tensor) -> torch.Tensor:
         posterior = self._model.posterior(Z.unsqueeze(1))
         mean, variance = posterior.mean.flatten(), posterior.variance.flatten()
-        return torch.special.log_ndtr(STEEP * (mean - MARGIN) / (SLACK + variance.clamp_min(0.0)).sqrt())
+        chance: torch.Tensor = torch.special.log_ndtr(
+            STEEP * (mean - MARGIN) / (SLACK + variance.clamp_min(0.0)).sqrt()
+        )
+        return chance
