@@ -241,7 +241,7 @@ class Engine:
         if self.k > 1 and (violation <= 0).any():
             X, Y = X[violation <= 0], Y[violation <= 0]
             front = X[is_non_dominated(torch.from_numpy(Y)).numpy()]
-            return front[self._rng.permutation(len(front))[: 2 * N_BEST]]
+            return np.asarray(front[self._rng.permutation(len(front))[: 2 * N_BEST]])
         return X[np.lexsort((-Y[:, 0], violation))[:N_BEST]]
 
     def _value(self, name: str, search: Search, best: Batch, lower: bool) -> Any:

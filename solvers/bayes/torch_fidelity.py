@@ -1,7 +1,7 @@
 """Cheap versions of the objective: which values fidelities may take, what they cost, when the target's turn has come.
 
 A fidelity is a variable marked `fidelity=True`; the model's last word is about its target, and only values at the
-target become incumbents. Costs are the problem's own (`Problem(cost=...)`) or learnt from those that evaluations report.
+target become incumbents. Costs are the problem's own (`Problem(cost=...)`) or learnt from those told.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Costs:
         if self._known:
             assert callable(self._problem.cost)
             values = np.array([float(self._problem.cost(x)) for x in self._space.decode(X)])
-            return np.maximum(values, 1e-12)
+            return np.asarray(np.maximum(values, 1e-12))
         if self._weights is not None:
             return np.asarray(np.exp(np.clip(self._terms(X) @ self._weights, -60.0, 60.0)))
         value = np.ones(len(X))
