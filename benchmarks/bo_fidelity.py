@@ -3,12 +3,12 @@
     python benchmarks/bo_fidelity.py --quick                # Branin, 2 seeds
     python benchmarks/bo_fidelity.py --out rows.jsonl       # Branin and Hartmann6, 10 seeds; a second call goes on
 
-The objectives are BoTorch's AugmentedBranin and AugmentedHartmann (Wu et al., arXiv:1903.04703) at three fidelities, 0.4,
-0.7 and 1, which cost 1, 3 and 10. Both sides are `BO(engine="botorch")` with its defaults: one is told of the fidelities
-(`Ordinal(..., fidelity=True)`), the other evaluates the target alone. The target alone gets 20 evaluations of Branin and
-30 of Hartmann6, the other a third of their cost. Only values at the target count. Printed are medians and quartiles of
-the regret, and the share of the cost after which a seed's run with fidelities was as good as the median run without.
-Needs `pip install 'optengine[bayes]'`.
+The objectives are BoTorch's AugmentedBranin and AugmentedHartmann (Wu et al., arXiv:1903.04703) at three fidelities,
+0.4, 0.7 and 1, which cost 1, 3 and 10. Both sides are `BO(engine="botorch")` with its defaults: one is told of the
+fidelities (`Ordinal(..., fidelity=True)`), the other evaluates the target alone. The target alone gets 20 evaluations
+of Branin and 30 of Hartmann6, the other a third of their cost. Only values at the target count. Printed are medians
+and quartiles of the regret, and the share of the cost after which a seed's run with fidelities was as good as the
+median run without. Needs `pip install 'optengine[bayes]'`.
 """
 
 from __future__ import annotations

@@ -6,11 +6,12 @@
 
 The peer is the recipe of BoTorch's tutorial "Noisy, parallel, multi-objective BO": 2 (d + 1) Sobol points, one
 SingleTaskGP an objective with standardised outcomes, noisy expected hypervolume improvement in its logarithmic form
-with 128 samples and the problem's true reference point, four points a batch chosen one after the other, 10 restarts from
-512 raw samples, at most 200 iterations. Ours is `BO(batch=4)`: it infers its reference point from the front so far.
-`ours, known` is given the true one as the recipe is. Values are exact. The hypervolume is that of all points evaluated,
-beyond the problem's reference point; medians over the seeds with quartiles, and the 90 % bootstrap interval of the mean
-difference; CPU seconds are those of the process, per suggested point. Needs `pip install 'optengine[bayes]'`.
+with 128 samples and the problem's true reference point, four points a batch chosen one after the other, 10 restarts
+from 512 raw samples, at most 200 iterations. Ours is `BO(batch=4)`: it infers its reference point from the front so
+far. `ours, known` is given the true one as the recipe is. Values are exact. The hypervolume is that of all points
+evaluated, beyond the problem's reference point; medians over the seeds with quartiles, and the 90 % bootstrap
+interval of the mean difference; CPU seconds are those of the process, per suggested point. Needs `pip install
+'optengine[bayes]'`.
 """
 
 from __future__ import annotations

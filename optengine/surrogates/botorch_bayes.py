@@ -39,7 +39,7 @@ class SampledGP(SingleTaskGP):
         )
         self.known = v
 
-    def posterior(self, X: Any, *args: Any, **kwargs: Any) -> GaussianMixturePosterior:  # type: ignore[override]
+    def posterior(self, X: Any, *args: Any, **kwargs: Any) -> GaussianMixturePosterior:
         """The mixture's posterior at X (..., q, d)."""
         inner: Any = super().posterior(X.unsqueeze(MCMC_DIM), *args, **kwargs)
         return GaussianMixturePosterior(distribution=inner.distribution)

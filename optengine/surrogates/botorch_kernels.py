@@ -14,7 +14,7 @@ from gpytorch.priors import LogNormalPrior
 SHORTEST = 2.5e-2  # length-scale, for numerical stability; BoTorch's bound
 
 
-class GroupedKernel(Kernel):
+class GroupedKernel(Kernel):  # type: ignore[misc]
     """A stationary kernel whose features share length-scales by group: one-hot columns make it the Hamming kernel.
 
     The prior on length-scales is BoTorch's, scaled by the number of groups (Hvarfner, Hellsten and Nardi, ICML 2024,
@@ -50,11 +50,11 @@ class GroupedKernel(Kernel):
         return (1.0 + away + away**2 / 3.0) * torch.exp(-away)
 
 
-class FidelityKernel(Kernel):
+class FidelityKernel(Kernel):  # type: ignore[misc]
     """What the target is like, plus what a lower fidelity adds and the target does not see.
 
-    k((x, s), (x', s')) = k_0(x, x') + sum over fidelities of (1 - s)(1 - s') k_i((x, s), (x', s')), s = 1 at the target:
-    the linear truncated kernel of Wu et al., UAI 2019, arXiv:1903.04703, with dimension-scaled priors.
+    k((x, s), (x', s')) = k_0(x, x') + sum over fidelities of (1 - s)(1 - s') k_i((x, s), (x', s')), s = 1 at the
+    target: the linear truncated kernel of Wu et al., UAI 2019, arXiv:1903.04703, with dimension-scaled priors.
     """
 
     def __init__(self, groups: list[int], fidelities: list[int], kind: str = "rbf") -> None:
@@ -88,7 +88,7 @@ class FidelityKernel(Kernel):
         return total
 
 
-class MixedKernel(Kernel):
+class MixedKernel(Kernel):  # type: ignore[misc]
     """Sum plus product of a numeric and a categorical kernel: the form of BoTorch's MixedSingleTaskGP."""
 
     def __init__(

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 import torch
 from botorch.fit import fit_gpytorch_mll
-from botorch.models import ModelListGP, SingleTaskGP
+from botorch.models.gp_regression import SingleTaskGP
 from botorch.models.model import Model
+from botorch.models.model_list_gp_regression import ModelListGP
 from botorch.optim.fit import fit_gpytorch_mll_scipy
 from gpytorch.constraints import GreaterThan
 from gpytorch.kernels import ScaleKernel
@@ -83,7 +84,7 @@ class Fitter:
             )
         if self.kind in BATCHED or m == 1:
             return self._one(0, z, y, v, refit)
-        models = [
+        models: list[Any] = [
             self._one(i, z, y[:, i : i + 1], None if v is None else v[:, i : i + 1], refit) for i in range(m)
         ]
         return ModelListGP(*models)
@@ -169,7 +170,7 @@ def _ibnn(inputs: Inputs, z: Any, y: Any, v: Any) -> Model:
 
 
 def _saas(inputs: Inputs, z: Any, y: Any, v: Any) -> Model:
-    from botorch.models import EnsembleMapSaasSingleTaskGP
+    from botorch.models.map_saas import EnsembleMapSaasSingleTaskGP
 
     # Fixed shrinkages in place of drawn ones: the same data give the same model.
     taus = torch.tensor([1.0, 0.1, 0.01, 0.001])
@@ -198,7 +199,7 @@ def _robust(inputs: Inputs, z: Any, y: Any, v: Any) -> Model:
 
 
 def _multitask(inputs: Inputs, z: Any, y: Any, v: Any) -> Model:
-    from botorch.models import MultiTaskGP
+    from botorch.models.multitask import MultiTaskGP
 
     kernel = numeric_kernel(inputs.groups, inputs.kernel, torch.Size())
     kernel.active_dims = torch.arange(len(inputs.groups))
@@ -261,7 +262,7 @@ def _fit_robust(model: Model, fitter: Fitter) -> None:
     )
 
 
-def _fit_bayesian(model: Model, fitter: Fitter) -> None:
+def _fit_bayesian(model: Any, fitter: Fitter) -> None:
     from optengine.surrogates.botorch_bayes import sample_hyperparameters
 
     sample_hyperparameters(model, fitter.seed)

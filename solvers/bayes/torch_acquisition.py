@@ -19,6 +19,7 @@ from botorch.acquisition.analytic import (
     LogExpectedImprovement,
     LogProbabilityOfFeasibility,
 )
+from botorch.acquisition.cost_aware import CostAwareUtility
 from botorch.acquisition.joint_entropy_search import qJointEntropySearch
 from botorch.acquisition.logei import (
     qLogExpectedImprovement,
@@ -184,7 +185,8 @@ class ChanceOfConstraints:
         posterior = self._model.posterior(Z.unsqueeze(1))
         mean = getattr(posterior, "mixture_mean", posterior.mean)[..., 0, self._columns]
         variance = getattr(posterior, "mixture_variance", posterior.variance)[..., 0, self._columns]
-        return torch.special.log_ndtr(-mean / variance.clamp_min(1e-12).sqrt()).sum(-1)
+        chance: torch.Tensor = torch.special.log_ndtr(-mean / variance.clamp_min(1e-12).sqrt()).sum(-1)
+        return chance
 
 
 # -- one objective ---------------------------------------------------------------------------------------------------
@@ -203,7 +205,7 @@ def _logei(s: Situation) -> Any:
             X_pending=s.pending,
         )
     if s.m:
-        bounds = {s.k + i: (None, 0.0) for i in range(s.m)}
+        bounds: dict[int, tuple[float | None, float | None]] = {s.k + i: (None, 0.0) for i in range(s.m)}
         return LogConstrainedExpectedImprovement(
             s.model, best_f=s.best, objective_index=0, constraints=bounds
         )
@@ -260,26 +262,29 @@ def _gibbon(s: Situation) -> Any:
             s.candidates,
             num_mv_samples=N_MAXIMA,
             X_pending=s.pending,
-            cost_aware_utility=_unpriced,
+            cost_aware_utility=_Unpriced(),
             project=s.project,
         )
     return qLowerBoundMaxValueEntropy(s.objective, s.candidates, num_mv_samples=N_MAXIMA, X_pending=s.pending)
 
 
 def _mfmes(s: Situation) -> Any:
+    assert s.project is not None
     return qMultiFidelityMaxValueEntropy(
         s.objective,
         s.candidates,
         num_mv_samples=N_MAXIMA,
         X_pending=s.pending,
-        cost_aware_utility=_unpriced,
+        cost_aware_utility=_Unpriced(),
         project=s.project,
     )
 
 
-def _unpriced(X: torch.Tensor, deltas: torch.Tensor, **_: Any) -> torch.Tensor:
+class _Unpriced(CostAwareUtility):
     """The gain as it is: `Weighted` divides by the cost."""
-    return deltas
+
+    def forward(self, X: torch.Tensor, deltas: torch.Tensor, sampler: Any = None) -> torch.Tensor:
+        return deltas
 
 
 def _jes(s: Situation) -> Any:
@@ -307,7 +312,7 @@ def _promising(s: Situation) -> torch.Tensor:
         posterior = s.objective.posterior(Z.unsqueeze(1))
         mean, spread = posterior.mean.flatten(), posterior.variance.flatten().sqrt()
     k = min(N_SET, len(Z))
-    chosen = torch.cat([mean.topk(k).indices, (mean + 2.0 * spread).topk(k).indices]).unique()
+    chosen = torch.cat([mean.topk(k).indices, (mean + 2.0 * spread).topk(k).indices]).unique()  # type: ignore[no-untyped-call]
     return Z[chosen]
 
 

@@ -1,4 +1,4 @@
-"""What was told, as a model wants it: usable rows, standardised targets to be maximised, constraints that keep their zero."""
+"""What was told, as a model wants it: usable rows, standardised targets to be maximised, scaled constraints."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def targets(told: Told, noise: float | None, cut: bool, tasks: NDArray[np.int64]
     size = np.array([_size(column) for column in G.T]) if G.shape[1] else np.empty(0)
     bent = np.sign(G) * np.log1p(np.abs(G) / size) if G.shape[1] else G
     V = _variances(told.noise[rows], noise, scale, G.shape[1])
-    feasible = (G <= 0.0).all(axis=1)
+    feasible = np.asarray((G <= 0.0).all(axis=1))
     return Targets(rows, Y, bent, V, center, scale, feasible)
 
 

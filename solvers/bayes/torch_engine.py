@@ -190,7 +190,7 @@ class Engine:
             return self._sampled(search, best)
         if at_target and name in LOWER and not self.m:  # what is learnt below pays only where it is confirmed
             name = "logei"
-        row = search.maximize(self._value(name, search, best, lower), best, self.taken)
+        row: Batch | None = search.maximize(self._value(name, search, best, lower), best, self.taken)
         if row is None or not self.plan.lower or name not in THEN_LEVEL or at_target:
             return row
         return self._at_level(row)
@@ -218,7 +218,7 @@ class Engine:
         gain = -0.5 * np.log1p(-np.clip(shared, 0.0, 1.0 - 1e-9))
         value = gain / self.costs(X[:-1]) ** self.plan.torch.cost_weight
         value[self.taken(X[:-1])] = -1.0
-        return X[[int(np.argmax(value))]] if value.max() > 0 else row
+        return np.asarray(X[[int(np.argmax(value))]]) if value.max() > 0 else row
 
     def _inputs_of_all(self) -> Floats:
         return self.features(self._told.X)
@@ -241,7 +241,7 @@ class Engine:
         if self.k > 1 and (violation <= 0).any():
             X, Y = X[violation <= 0], Y[violation <= 0]
             front = X[is_non_dominated(torch.from_numpy(Y)).numpy()]
-            return front[self._rng.permutation(len(front))[: 2 * N_BEST]]
+            return np.asarray(front[self._rng.permutation(len(front))[: 2 * N_BEST]])
         return X[np.lexsort((-Y[:, 0], violation))[:N_BEST]]
 
     def _value(self, name: str, search: Search, best: Batch, lower: bool) -> Any:

@@ -1,4 +1,4 @@
-"""Points of a space as BoTorch's models see them: the features of our own engine, fidelities turned to their targets."""
+"""Points of a space as BoTorch's models see them: our own engine's features, fidelities turned to their targets."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Features:
         self.groups: list[int] = self._plain.groups.tolist()
         self.d = self._plain.n
         self.categorical = sorted({int(g) for g in self._plain.groups[self._plain.kind == LEVEL]})
-        targets = {column: target for column, target in space.fidelity.values()}
+        targets = dict(space.fidelity.values())
         self.free, self.free_at = [], []  # type: list[int], list[int]
         self.fidelity: list[int] = []
         self._turned: list[int] = []  # fidelity features that fall towards their target

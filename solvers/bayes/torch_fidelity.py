@@ -1,7 +1,7 @@
 """Cheap versions of the objective: which values fidelities may take, what they cost, when the target's turn has come.
 
 A fidelity is a variable marked `fidelity=True`; the model's last word is about its target, and only values at the
-target become incumbents. Costs are the problem's own (`Problem(cost=...)`) or learnt from those that evaluations report.
+target become incumbents. Costs are the problem's own (`Problem(cost=...)`) or learnt from those told.
 """
 
 from __future__ import annotations
@@ -65,16 +65,18 @@ class Costs:
             return
         A = self._terms(X[usable])
         ridge = 1e-6 * np.eye(A.shape[1])
-        self._weights = np.linalg.solve(A.T @ A + ridge, A.T @ np.log(cost[usable]))
+        self._weights = np.asarray(
+            np.linalg.solve(A.T @ A + ridge, A.T @ np.log(cost[usable])), dtype=np.float64
+        )
 
     def __call__(self, X: Batch) -> Floats:
         """Return the cost (n,) of each row, > 0."""
         if self._known:
             assert callable(self._problem.cost)
             values = np.array([float(self._problem.cost(x)) for x in self._space.decode(X)])
-            return np.maximum(values, 1e-12)
+            return np.asarray(np.maximum(values, 1e-12))
         if self._weights is not None:
-            return np.exp(np.clip(self._terms(X) @ self._weights, -60.0, 60.0))
+            return np.asarray(np.exp(np.clip(self._terms(X) @ self._weights, -60.0, 60.0)))
         value = np.ones(len(X))
         for column, target in self._space.fidelity.values():
             share = 1.0 - np.abs(X[:, column] - target) / max(
@@ -128,7 +130,7 @@ class Schedule:
         rows = []
         for i in np.unique(np.rint(np.linspace(0, stages - 1, min(stages, 3))).astype(int)):
             level = {
-                column: float(values[int(round(i * (len(values) - 1) / max(stages - 1, 1)))])
+                column: float(values[round(i * (len(values) - 1) / max(stages - 1, 1))])
                 for column, values in self._levels.items()
             }
             row = middle.copy()

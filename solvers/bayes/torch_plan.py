@@ -78,6 +78,7 @@ def plan_for(options: BO, problem: Problem) -> Plan:
 
 
 def torch_options(options: BO) -> TorchOptions:
+    """The engine's own options, or their defaults."""
     return options.torch or TorchOptions()
 
 
@@ -129,7 +130,7 @@ def refusal(options: BO, problem: Problem) -> str | None:
         ),
         (
             surrogate == "multifidelity" and not lower,
-            "surrogate 'multifidelity' needs a variable with fidelity=True and acquisition 'logei', 'qlognei', 'mfkg', 'mfmes' or 'gibbon'",
+            "surrogate 'multifidelity' needs a variable with fidelity=True and an acquisition that uses it, as 'logei'",
         ),
         (
             lower and surrogate not in ("multifidelity", "gp", "mixed"),
@@ -137,7 +138,7 @@ def refusal(options: BO, problem: Problem) -> str | None:
         ),
         (
             acquisition in ONE_MODEL and surrogate not in EXACT,
-            f"acquisition {acquisition!r} needs one Gaussian process, and surrogate {surrogate!r} is none; use 'qlognei'",
+            f"acquisition {acquisition!r} needs one Gaussian process, and {surrogate!r} is none; use 'qlognei'",
         ),
         (
             options.trust_region is True,
@@ -172,7 +173,7 @@ def _risk(torch: TorchOptions, problem: Problem, acquisition: str, surrogate: st
     if problem.n_objectives > 1 or problem.n_constraints:
         return f"risk={torch.risk!r} is for one objective without observed constraints"
     if acquisition != "qlognei" or surrogate not in ("gp", "mixed"):
-        return f"risk={torch.risk!r} goes with acquisition 'qlognei' and surrogate 'gp', not {acquisition!r} and {surrogate!r}"
+        return f"risk={torch.risk!r} goes with 'qlognei' and surrogate 'gp', not {acquisition!r} and {surrogate!r}"
     reals = {
         name
         for name, v in problem.space.variables.items()

@@ -79,7 +79,7 @@ class TorchRun:
         self.engine.told()
 
     def _note_task(self, first: bool, evaluation: Evaluation) -> None:
-        """Values given as `data=` are another task under surrogate "multitask"; they come first, and took no seconds."""
+        """Under surrogate "multitask" values given as `data=` are another task; they come first, without seconds."""
         if self._plan.surrogate != "multitask":
             return
         given = (

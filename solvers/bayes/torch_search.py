@@ -129,7 +129,8 @@ class Search:
         Z = torch.from_numpy(self.features(X))
         with torch.no_grad():
             parts = [value(Z[i : i + CHUNK]).numpy() for i in range(0, len(Z), CHUNK)]
-        return np.nan_to_num(np.concatenate(parts), nan=-1e300, posinf=-1e300, neginf=-1e300)
+        found = np.concatenate(parts)
+        return np.asarray(np.nan_to_num(found, nan=-1e300, posinf=-1e300, neginf=-1e300))
 
     def _starts(self, X: Batch, scores: Floats) -> tuple[Batch, Floats]:
         """The best point, and others drawn by their rank-weighted scores (as BoTorch's initialize_q_batch)."""
@@ -289,7 +290,7 @@ def batched_lbfgs(function: Callable[..., tuple[Floats, Floats]], start: Floats,
         )
         return np.asarray(found.x).reshape(shape)
     box = [(0.0, 1.0)] * start.shape[1]
-    x, _, _ = fmin_l_bfgs_b_batched(
+    x, _, _ = fmin_l_bfgs_b_batched(  # type: ignore[no-untyped-call]
         function, start, bounds=box, maxiter=maxiter, pass_batch_indices=True, factr=1e9
     )
     return np.asarray(x, dtype=np.float64)

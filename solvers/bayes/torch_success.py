@@ -56,4 +56,7 @@ class Success:
     def _evaluate(self, Z: torch.Tensor) -> torch.Tensor:
         posterior = self._model.posterior(Z.unsqueeze(1))
         mean, variance = posterior.mean.flatten(), posterior.variance.flatten()
-        return torch.special.log_ndtr(STEEP * (mean - MARGIN) / (SLACK + variance.clamp_min(0.0)).sqrt())
+        chance: torch.Tensor = torch.special.log_ndtr(
+            STEEP * (mean - MARGIN) / (SLACK + variance.clamp_min(0.0)).sqrt()
+        )
+        return chance
