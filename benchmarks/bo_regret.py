@@ -7,7 +7,7 @@
 The problems are in bo_problems.py: Branin, Hartmann6, shifted Ackley-10, Levy-20, Gramacy (two constraints), pressure
 vessel (two integers, three constraints), welded beam (mixed, five constraints), Hartmann6 with noise of standard
 deviation 0.2, fifty categories with two reals and an integer, and two tuning tasks on data that come with scikit-learn.
---quick takes `bo` and `tpe` with seeds 0-4 and 60 evaluations on all eleven, and `bo_botorch` with seeds 0-1 and 30
+--quick takes `bo` and `tpe` with seeds 0-2 and 60 evaluations on all eleven, and `bo_botorch` with seeds 0-1 and 30
 evaluations on branin, hartmann6 and gramacy.
 
 Printed: median and quartiles of the regret after 30, 60 and 100 evaluations: the lowest *true* value among the feasible
@@ -41,8 +41,8 @@ from rows import RESAMPLES, Row, collect, key, load
 MARKS = (30, 60, 100)
 PEERS = Path(__file__).parent / "peers" / "bo_regret.jsonl"
 QUICK = {  # method: (problems, seeds, evaluations)
-    "bo": (tuple(CASES), 5, 60),
-    "tpe": (tuple(CASES), 5, 60),
+    "bo": (tuple(CASES), 3, 60),
+    "tpe": (tuple(CASES), 3, 60),
     "bo_botorch": (("branin", "hartmann6", "gramacy"), 2, 30),
 }
 FEWEST = 3  # seeds of a peer that ours are compared with
