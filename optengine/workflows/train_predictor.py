@@ -90,21 +90,11 @@ def train_predictor(
         OptionError, StorageError, DeviceError: one sentence each.
     """
     require("torch", "learn")
-    from optengine.solvers.milp.learning.predictor import Predictor
-    from optengine.solvers.milp.learning.signature import difference, signature
-    from optengine.solvers.milp.learning.training import fit
-
     _check(pool_seconds, pool_size, tune_seconds, tune_limit, time_limit, workers, threads, seed)
     network, training = _options(options, seed)
     say = _say if progress else _hush
     train, held = _split(_problems(instances, "instances"), validation, seed)
-    known = signature(train)
-    for problem in (*train, *held):
-        other = difference(signature(train[:1]), problem)
-        if other is not None:
-            raise ProblemError(
-                f"instances must be of one class, got {train[0].name!r} and {problem.name!r}: {other}"
-            )
+    _one_class([*train, *held])
     began = time.perf_counter()
     with ExitStack() as stack:
         folder = (
@@ -113,47 +103,29 @@ def train_predictor(
         wanted = {"seconds": pool_seconds, "size": pool_size, "backend": pool_backend, "threads": threads}
         found = collect_pools([*train, *held], folder, wanted, workers=workers, executor=executor, say=say)
     collected = time.perf_counter() - began
-    examples, held_examples = (
-        _examples(problems, pool, edges)
-        for problems, pool in ((train, found[: len(train)]), (held, found[len(train) :]))
-    )
-
-    def report(epoch: int, now: list[float]) -> None:
-        say(f"epoch {epoch}/{training.epochs}: loss {now[0]:.6g}, validation {now[1]:.6g}")
-
-    began = time.perf_counter()
-    result = fit(
-        examples,
-        held_examples,
+    ours = found[: len(train)], found[len(train) :]
+    predictor = _fitted(
+        _examples(train, ours[0], edges),
+        _examples(held, ours[1], edges),
         network,
         training,
+        {"edges": edges, "signature": _signature(train)},
+        say,
         device=device,
         threads=threads,
         checkpoint=None if checkpoint is None else Path(checkpoint),
         seconds=time_limit,
-        report=report,
     )
-    details = {
-        "loss": training.loss,
-        "validation_loss": result.validation_loss,
-        "epochs": len(result.history),
-        "n_train": len(examples),
-        "n_validation": len(held_examples),
-        "seed": seed,
-        "pool_seconds": round(collected, 1),
-        "train_seconds": round(time.perf_counter() - began, 1),
-    }
-    predictor = Predictor(network, result.state, edges=edges, signature=known, details=details)
+    predictor.details["pool_seconds"] = round(collected, 1)
     if tune_seconds > 0:
         from optengine.workflows.tune_predictor import tune_predictor
 
-        problems = held if tune_instances is None else _problems(tune_instances, "tune_instances")
         predictor = tune_predictor(
             predictor,
-            problems,
+            held if tune_instances is None else _problems(tune_instances, "tune_instances"),
             seconds=tune_seconds,
             time_limit=tune_limit,
-            pools=list(zip(held, found[len(train) :], strict=True)),
+            pools=list(zip(held, ours[1], strict=True)),
             seed=seed,
             say=say,
         )
@@ -161,6 +133,56 @@ def train_predictor(
         predictor.save(out)
         say(f"predictor in {os.fspath(out)!r}")
     return predictor
+
+
+def _one_class(problems: Sequence[MILP]) -> None:
+    """Refuse instances that a predictor of the first one's class would refuse."""
+    from optengine.solvers.milp.learning.signature import difference
+
+    first = _signature(problems[:1])
+    for problem in problems:
+        other = difference(first, problem)
+        if other is not None:
+            raise ProblemError(
+                f"instances must be of one class, got {problems[0].name!r} and {problem.name!r}: {other}"
+            )
+
+
+def _signature(problems: Sequence[MILP]) -> dict[str, list[float]]:
+    """What tells the class of some instances; see `optengine.solvers.milp.learning.signature`."""
+    from optengine.solvers.milp.learning.signature import signature
+
+    return signature(problems)
+
+
+def _fitted(
+    examples: Sequence[Example],
+    held: Sequence[Example],
+    network: Any,
+    training: Any,
+    kept: dict[str, Any],
+    say: Any,
+    **how: Any,
+) -> Predictor:
+    """Train, and tell how it went."""
+    from optengine.solvers.milp.learning.predictor import Predictor
+    from optengine.solvers.milp.learning.training import fit
+
+    def report(epoch: int, now: list[float]) -> None:
+        say(f"epoch {epoch}/{training.epochs}: loss {now[0]:.6g}, validation {now[1]:.6g}")
+
+    began = time.perf_counter()
+    result = fit(examples, held, network, training, report=report, **how)
+    details = {
+        "loss": training.loss,
+        "validation_loss": result.validation_loss,
+        "epochs": len(result.history),
+        "n_train": len(examples),
+        "n_validation": len(held),
+        "seed": training.seed,
+        "train_seconds": round(time.perf_counter() - began, 1),
+    }
+    return Predictor(network, result.state, **kept, details=details)
 
 
 def collect_pools(
