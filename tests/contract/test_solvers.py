@@ -84,9 +84,34 @@ SPECIAL: dict[
 }
 
 
+SMALL = {
+    "members": 2,
+    "hidden": 16,
+    "training_steps": 40,
+}  # networks: what is checked does not depend on their size
+LIGHT: dict[str, dict[str, object]] = {
+    "coms": SMALL,
+    "gradient_ascent": SMALL,
+    "match_opt": SMALL,
+    "ram": SMALL,
+    "root": {
+        "epochs": 1,
+        "functions": 2,
+        "training_steps": 40,
+        "hidden": 16,
+        "walk_steps": 8,
+        "ascent_steps": 5,
+    },
+    "surrogate_search": SMALL | {"inner": "ga", "evaluations": 400},
+}
+
+
 def check(name: str, quick: bool) -> None:
+    if name in OFFLINE and name != "gp_portfolio":
+        pytest.importorskip("torch")
     try:
-        ran = check_solver(name, SPECIAL[name]() if name in SPECIAL else None, quick=quick)
+        solver = registry.make(name, LIGHT[name]) if name in LIGHT else name
+        ran = check_solver(solver, SPECIAL[name]() if name in SPECIAL else None, quick=quick)
     except MissingDependency as error:
         pytest.skip(str(error))
     assert ran

@@ -19,6 +19,7 @@ PROMISES = {
     "mpc_quadrotor.py": "flight drawn in",
     "mixed_constrained.py": "from the best vessel known",
     "graph_from_data.py": "optimal BIC",
+    "offline_sequences.py": "proposals in truth",
     "order_of_jobs.py": "model: ",
     "two_objectives.py": "front drawn in",
 }
