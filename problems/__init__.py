@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from optengine.problems.formats import FORMATS as FORMATS, read as read, read_all as read_all
     from optengine.problems.maxcut import MaxCut as MaxCut
     from optengine.problems.minmax import MinMaxViolation as MinMaxViolation
+    from optengine.problems.neural import NNProblem as NNProblem
     from optengine.problems.offline import Offline as Offline
     from optengine.problems.offline_tasks import OfflineTask as OfflineTask, offline_task as offline_task
     from optengine.problems.qap import QAP as QAP
@@ -52,6 +53,7 @@ else:
             "optengine.problems.formats": ["FORMATS", "read", "read_all"],
             "optengine.problems.maxcut": ["MaxCut"],
             "optengine.problems.minmax": ["MinMaxViolation"],
+            "optengine.problems.neural": ["NNProblem"],
             "optengine.problems.offline": ["Offline"],
             "optengine.problems.offline_tasks": ["OfflineTask", "offline_task"],
             "optengine.problems.qap": ["QAP"],

@@ -69,12 +69,37 @@ def feasible(space: oe.Space, n: int, rng: np.random.Generator) -> np.ndarray:
     return Repair(space).feasible_sample(n, rng) if space.constrained else space.sample(n, rng)
 
 
+def networks() -> dict[str, Problem]:
+    """Small networks with random weights, one with a constraint."""
+    torch = pytest.importorskip("torch")
+    generator = torch.Generator().manual_seed(0)
+    phi = torch.nn.Sequential(torch.nn.Linear(3, 8), torch.nn.Tanh(), torch.nn.Linear(8, 2))
+    with torch.no_grad():
+        for p in phi.parameters():
+            p.copy_(torch.randn(p.shape, generator=generator))
+    return {
+        "free": oe.problems.NNProblem(phi, first_output, [(-1, 1)] * 3),
+        "bounded": oe.problems.NNProblem(
+            phi, first_output, [(-1, 1)] * 3, c=second_output, direction="maximize"
+        ),
+    }
+
+
+def first_output(x: object, out: np.ndarray) -> np.ndarray:
+    return out[:, 0]
+
+
+def second_output(x: object, out: np.ndarray) -> np.ndarray:
+    return out[:, 1] - 0.5
+
+
 OFFLINE = [name for name, place in registry.SOLVERS.items() if ".solvers.offline:" in place]
 
 SPECIAL: dict[
     str, Callable[[], dict[str, Problem]]
 ] = {  # solvers that read a structure, and problems that have it
     "dag_exact": dag_problems,
+    "directional_attack": networks,
     "dmmv": minmax_problems,
     "dmmv_reference": minmax_problems,
     "minmax_exact": minmax_problems,
