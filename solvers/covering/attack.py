@@ -95,7 +95,7 @@ class DirectionalAttackRun:
                 continue
             if control.stop():
                 break
-            self._try(self._direct.ask(), control)
+            self._try(self._direct.ask(self._direct.round_size), control)
 
     def _left(self, control: Control) -> int:
         left: int | None = control.remaining  # type: ignore[attr-defined]  # of the engine's control

@@ -2,8 +2,9 @@
 
 Bouchet and Vidal, 2025, arXiv:2510.01461, section on cDSM; Audet, Bouchet and Bourdin's covering step. The points drawn
 in the ball of fixed radius around the incumbent make accumulation points local solutions, whatever the function's
-smoothness; the polls make progress. Differs from the paper: a round (covering, search and poll points) is asked as one
-batch, for evaluators that are cheaper by the batch; infeasible points are ordered by violation.
+smoothness; the polls make progress. Differs from the paper: points of a round (covering, search, polls) are asked a few
+together, for evaluators that are cheaper by the batch, and those left are dropped after a success; infeasible points
+are ordered by violation.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 GROW, SHRINK = 2.0, 0.5
+TOGETHER = 8  # points of a round asked together: the rest is left out where one of them is better
 FLOOR = 1e-9  # of the poll radius, in the unit cube
 
 
@@ -72,7 +74,8 @@ class CDSMRun:
     def __init__(self, options: CDSM, space: Space, rng: Generator) -> None:
         self._space, self._rng = space, rng
         self._free = np.flatnonzero(space.lower < space.upper)
-        self.batch = 2 * max(len(self._free), 1) + 2
+        self.round_size = 2 * max(len(self._free), 1) + 2
+        self.batch = min(self.round_size, TOGETHER)
         self._first, self.radius = options.radius, options.radius
         self._centre = np.full(space.width, 0.5)
         self.x: Batch = np.empty((0, space.width))
@@ -93,9 +96,9 @@ class CDSMRun:
         return X
 
     def round(self) -> Floats:
-        """Covering point, search point, and a poll set, (2 d + 2, width) in the unit cube; the centre first of all."""
+        """Covering point, search point, polls in random order, (2 d + 2, width) in the unit cube; at first the centre."""
         d, rng = len(self._free), self._rng
-        U = np.repeat(self._centre[None, :], self.batch, axis=0)
+        U = np.repeat(self._centre[None, :], self.round_size, axis=0)
         if self._rounds == 0 and not len(self.x):
             U[0] = 0.5
         elif d:
@@ -106,8 +109,8 @@ class CDSMRun:
             U[1, self._free] += length * way / max(float(np.linalg.norm(way)), 1e-300)
             basis = householder(d, rng)
             basis *= self.radius / np.maximum(np.abs(basis).max(axis=1, keepdims=True), 1e-300)
-            U[2 : 2 + d, self._free] += basis
-            U[2 + d : 2 + 2 * d, self._free] -= basis
+            polls = np.concatenate([basis, -basis])
+            U[2:, self._free] += polls[rng.permutation(len(polls))]
         self._rounds += 1
         return np.asarray(reflected(U))
 
@@ -124,7 +127,7 @@ class CDSMRun:
             return
         if self.value is not None and best[0] == 0:
             self._failures += len(X)
-            if self._failures >= self.batch:
+            if self._failures >= self.round_size:
                 self._failures, self.radius = 0, max(self.radius * SHRINK, FLOOR)
                 self._queue.clear()
             return
