@@ -120,7 +120,8 @@ class DirectionalAttackRun:
         assert run.value is not None
         before = merit(run)
         U0 = self._space.to_unit(run.x)
-        U, points = U0.copy(), []
+        U = U0.copy()
+        points: list[Floats] = []
         for _ in range(self._options.steps):
             if self._left(control) < BACKWARD + 1:
                 break

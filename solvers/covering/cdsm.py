@@ -96,7 +96,7 @@ class CDSMRun:
         return X
 
     def round(self) -> Floats:
-        """Covering point, search point, polls in random order, (2 d + 2, width) in the unit cube; at first the centre."""
+        """Covering point, search point, polls in random order, (2 d + 2, width); at first the centre of the cube."""
         d, rng = len(self._free), self._rng
         U = np.repeat(self._centre[None, :], self.round_size, axis=0)
         if self._rounds == 0 and not len(self.x):
