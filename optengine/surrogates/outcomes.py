@@ -39,13 +39,18 @@ class Scaling:
         return variance * (slope / self.spread) ** 2
 
 
-def objective_scaling(y: Floats) -> Scaling:
-    """Return the scaling of values to be minimised, (n,): the upper part is pressed, as what is bad matters little."""
-    low, middle = float(y.min()), float(np.median(y))
+def objective_scaling(y: Floats, n_first: int | None = None) -> Scaling:
+    """Return the scaling of values to be minimised, (n,): the upper part is pressed, as what is bad matters little.
+
+    What counts as bad is settled by the first values, `n_first` of them, which are spread over the space: later ones
+    crowd around the best.
+    """
+    first = y if n_first is None else y[: max(n_first, 2)]
+    low, middle = float(first.min()), float(np.median(first))
     width = max(middle - low, 1e-12 * max(abs(middle), 1.0))
     scaling = Scaling(0.0, 1.0, middle, width)
     pressed = scaling(y)
-    return Scaling(float(pressed.mean()), _spread(pressed), middle, width)
+    return Scaling(float(pressed.mean()), _spread(scaling(first)), middle, width)
 
 
 def constraint_scaling(g: Floats) -> Floats:
@@ -57,5 +62,6 @@ def constraint_scaling(g: Floats) -> Floats:
 
 
 def _spread(y: Floats) -> float:
-    spread = float(y.std())
-    return spread if spread > 1e-12 * max(float(np.abs(y).max()), 1e-300) else 1.0
+    size = max(float(np.abs(y).max()), 1e-300)
+    spread = size * float((y / size).std())  # squares of large values overflow
+    return spread if spread > 1e-12 * size else size

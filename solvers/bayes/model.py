@@ -9,8 +9,10 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from optengine.core.space import Batch
-from optengine.solvers.bayes.acquisition import log_ei, log_feasible
+from optengine.solvers.bayes.acquisition import log_feasible
+from optengine.solvers.bayes.basins import Basins
+from optengine.solvers.bayes.design import n_initial
+from optengine.solvers.bayes.score import Score
 from optengine.solvers.bayes.told import Told
 from optengine.surrogates.features import Features
 from optengine.surrogates.fit import Fit, Prior
@@ -23,15 +25,17 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 
-EXACT = Prior(noise=(-10.0, 2.0), least_noise=1e-8, most_noise=1e-1)
-NOISY = Prior(noise=(-4.0, 1.5), least_noise=1e-6, most_noise=2.0)
-LABELS = Prior(noise=(-3.0, 1.0), least_noise=1e-3, most_noise=1.0)
+EXACT = Prior(lengthscale=(0.0, 1.0), scale=(0.0, 1.0), noise=(-10.0, 2.0), least_noise=1e-8, most_noise=1e-1)
+NOISY = Prior(lengthscale=(0.0, 1.0), scale=(0.0, 1.0), noise=(-4.0, 1.5), least_noise=1e-6, most_noise=2.0)
+LABELS = Prior(noise=(-6.0, 1.0), least_noise=1e-4, most_noise=1.0)
+FAILED, SUCCEEDED = 1.6, -0.4  # labels: half way between a failure and a success counts as likely to fail
 
+COLD_ITERATIONS = 40
 COLD_POINTS = 100  # of a first fit: hyperparameters of a subset start the fit to all
-WARM_ITERATIONS = 12  # of a fit that starts from the last one
+WARM_ITERATIONS, FEW_ITERATIONS = 12, 6  # of a fit that starts from the last one; of one to many values
 EVERY_LARGE = 5  # values between fits beyond LARGE points
 LARGE = 120
-AGAIN = 10  # values between fits from several starts
+AGAIN, AGAIN_MOST = 10, 80  # values between fits from several starts, and up to how many of them
 MOST_POINTS = 2000  # of a model: beyond, the best half and the latest half
 
 
@@ -55,26 +59,27 @@ class Part:
 
     def _refit(self, Z: Floats, y: Floats, noise: Floats | None, rng: Generator) -> None:
         n = len(y)
-        several = n - self.restarted >= AGAIN or n < self.restarted
-        small = np.arange(n)
-        if self.hyper is None and n > COLD_POINTS:
-            small = np.sort(rng.choice(n, COLD_POINTS, replace=False))
-        some = None if noise is None else noise[small]
-        if (several and n <= 2 * LARGE) or self.hyper is None:
-            fit = Fit(self.shape, self.prior, Z[small], y[small], some)
-            starts = (
-                [fit.usual(), fit.drawn(rng)] if n > 30 else [fit.usual(), fit.drawn(rng), fit.drawn(rng)]
+        if self.hyper is None and n > COLD_POINTS:  # a subset shows where to start
+            some = np.sort(rng.choice(n, COLD_POINTS, replace=False))
+            self._anew(
+                Fit(self.shape, self.prior, Z[some], y[some], None if noise is None else noise[some]), rng
             )
-            if self.hyper is not None:
-                starts.insert(0, fit.parameters(self.hyper))
-            self.hyper = fit.maximum(starts, 40)[0]
             self.restarted = n
-        if len(small) < n or not several:
-            fit = Fit(self.shape, self.prior, Z, y, noise)
-            self.hyper = fit.maximum([fit.parameters(self.hyper)], 8 if len(small) < n else WARM_ITERATIONS)[
-                0
-            ]
+        fit = Fit(self.shape, self.prior, Z, y, noise)
+        if self.hyper is None or (n <= AGAIN_MOST and n - self.restarted >= AGAIN):
+            self._anew(fit, rng)
+            self.restarted = n
+        else:
+            iterations = WARM_ITERATIONS if n <= LARGE else FEW_ITERATIONS
+            self.hyper = fit.maximum([fit.parameters(self.hyper)], iterations)[0]
         self.fitted = n
+
+    def _anew(self, fit: Fit, rng: Generator) -> None:
+        """Fit from several starts, among them what there is."""
+        starts = [fit.usual(), fit.drawn(rng), fit.drawn(rng)]
+        if self.hyper is not None:
+            starts[-1] = fit.parameters(self.hyper)
+        self.hyper = fit.maximum(starts, COLD_ITERATIONS)[0]
 
 
 class Model:
@@ -85,7 +90,8 @@ class Model:
     """
 
     def __init__(self, options: BO, problem: Problem, features: Features, rng: Generator) -> None:
-        self._options, self._features, self._rng = options, features, rng
+        self._options, self.features, self._rng = options, features, rng
+        self._n_first = 2 * n_initial(problem.space, options.n_initial)
         self.noisy = problem.noisy or bool(options.noise)
         kernel = "matern52" if options.kernel == "auto" else options.kernel
         shape = Shape.of(features, kernel, options.warping)
@@ -96,25 +102,29 @@ class Model:
             Part(plain, EXACT if not self.noisy else NOISY) for _ in range(problem.n_constraints)
         ]
         self.failure = Part(plain, LABELS)
+        self.data: tuple[Floats, Floats, Floats | None] | None = None  # of the objective's last fit
 
     def score(self, told: Told) -> Score:
         """Fit what is due and return the score of points, given what is pending."""
         good = self._kept(told)
-        Z, y = self._features.of(told.X[good]), told.F[good, 0]
-        scaling = objective_scaling(y)
+        Z, y = self.features.of(told.X[good]), told.F[good, 0]
+        scaling = objective_scaling(y, max(self._n_first, int((~told.own[good]).sum())))
         noise = self._noise(told.noise[good, 0], y, scaling)
         main = self.objective.fit(Z, scaling(y), noise, self._rng)
+        self.data = (Z, scaling(y), noise)
         limits = [
             part.fit(Z, constraint_scaling(told.G[good, i]), None, self._rng)
             for i, part in enumerate(self.constraints)
         ]
         feasible: NDArray[np.bool_] = np.asarray((told.G[good] <= 0).all(axis=1))
-        if told.failed.any():
-            every = self._features.of(told.X)
-            labels = np.where(told.failed, 1.0, -1.0)
+        failing = bool(told.failed.any())
+        if failing:
+            every = self.features.of(told.X)
+            labels = np.where(told.failed, FAILED, SUCCEEDED)
             limits.append(self.failure.fit(every, labels, None, self._rng))
-        pending = self._features.of(told.pending) if len(told.pending) else None
-        return self._conditioned(main, limits, scaling(y), feasible, Z, pending)
+        pending = self.features.of(told.pending) if len(told.pending) else None
+        score = self._conditioned(main, limits, scaling(y), feasible, Z, pending)
+        return Score(score.main, score.limits, score.best, failing)
 
     def _kept(self, told: Told) -> NDArray[np.int64]:
         """Rows that the models are conditioned on: all that succeeded, or of very many the best and the latest."""
@@ -176,6 +186,10 @@ class Model:
             hopeful = np.concatenate([hopeful[: -len(pending)], hopeful[-len(pending) :][chance > -0.7]])
         return Score(main, limits, hopeful.min(axis=0))
 
+    def basins(self, told: Told) -> Basins:
+        """Return what is needed to leave the places that are exhausted; after `score`."""
+        return Basins(self, told)
+
     def _normals(self, p: int) -> Floats:
         """Return (p, n_samples) standard normals, half of them the others' opposites."""
         s = self._options.n_samples
@@ -184,51 +198,3 @@ class Model:
 
 
 ANCHORS = 12  # evaluated points whose true value may be the best, where values are noisy
-
-
-class Score:
-    """The acquisition function: larger is better.
-
-    The log of expected improvement plus the log of the probability that each constraint holds and nothing fails; as
-    long as nothing feasible is known, that probability alone.
-
-    Args:
-        main: the objective's process, one column of targets a sample. limits: processes of constraints and failures.
-        best: (s,) value to improve upon in each sample; None: nothing feasible is known.
-    """
-
-    def __init__(self, main: GP, limits: list[GP], best: Floats | None) -> None:
-        self.main, self.limits, self.best = main, limits, best
-        self.n_looks = 0
-
-    def __call__(self, Z: Floats) -> Floats:
-        """Return the score (m,) of features Z (m, f)."""
-        self.n_looks += len(Z)
-        total = np.zeros(len(Z))
-        if self.best is not None:
-            look = self.main.look(Z)
-            total += log_ei(look.mean, look.variance, self.best)[0]
-        for limit in self.limits:
-            look = limit.look(Z)
-            total += log_feasible(look.mean[:, 0], look.variance)[0]
-        return total
-
-    def with_gradient(self, Z: Floats) -> tuple[Floats, Floats]:
-        """Return the score (m,) and its gradient by features (m, f)."""
-        self.n_looks += len(Z)
-        total, gradient = np.zeros(len(Z)), np.zeros_like(Z)
-        if self.best is not None:
-            look = self.main.look(Z, slopes=True)
-            value, by_mean, by_variance = log_ei(look.mean, look.variance, self.best)
-            total += value
-            gradient += self.main.backward(look, by_mean, by_variance)
-        for limit in self.limits:
-            look = limit.look(Z, slopes=True)
-            value, slope, by_variance = log_feasible(look.mean[:, 0], look.variance)
-            total += value
-            gradient += limit.backward(look, slope[:, None], by_variance)
-        return total, gradient
-
-    def at(self, features: Features, X: Batch) -> Floats:
-        """Return the score (m,) of a batch X (m, width)."""
-        return self(features.of(X))
