@@ -19,12 +19,14 @@ if TYPE_CHECKING:
 
 SOLVERS: dict[str, str] = {
     "bo": "optengine.solvers.bayes:BO",
+    "cdsm": "optengine.solvers.covering:CDSM",
     "cem": "optengine.solvers.cem:CEM",
     "cmaes": "optengine.solvers.evolution:CMAES",
     "cobyqa": "optengine.solvers.local:COBYQA",
     "coms": "optengine.solvers.offline:COMs",
     "dag_exact": "optengine.solvers.dag:DAGExact",
     "de": "optengine.solvers.evolution:DE",
+    "directional_attack": "optengine.solvers.covering:DirectionalAttack",
     "dmmv": "optengine.solvers.minmax:DMMV",
     "dmmv_reference": "optengine.solvers.minmax:DMMVReference",
     "dual_annealing": "optengine.solvers.local:DualAnnealing",

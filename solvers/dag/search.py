@@ -43,9 +43,9 @@ class OrderSearch:
     With `device="cuda"` (or "auto", a GPU and a large least-squares problem) the first descents and those of a restart
     are 512 at a time on the device; kicks stay on the CPU. `details["device"]` says where.
 
-    All this is for least squares on all predecessors. Other losses and penalties are searched by insertions alone, with the
-    parents that a table or a path of picks gives (`kernels.order_table`, `kernels.order_sparse`), or with fits to the
-    data, each remembered by node and set of predecessors.
+    All this is for least squares on all predecessors. Other losses and penalties are searched by insertions alone, with
+    the parents that a table or a path of picks gives (`kernels.order_table`, `kernels.order_sparse`), or with fits to
+    the data, each remembered by node and set of predecessors.
 
     Attributes:
         starts: descents before the best of them is kicked, >= 1.

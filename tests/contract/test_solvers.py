@@ -79,12 +79,37 @@ def feasible(space: oe.Space, n: int, rng: np.random.Generator) -> np.ndarray:
     return Repair(space).feasible_sample(n, rng) if space.constrained else space.sample(n, rng)
 
 
+def networks() -> dict[str, Problem]:
+    """Small networks with random weights, one with a constraint."""
+    torch = pytest.importorskip("torch")
+    generator = torch.Generator().manual_seed(0)
+    phi = torch.nn.Sequential(torch.nn.Linear(3, 8), torch.nn.Tanh(), torch.nn.Linear(8, 2))
+    with torch.no_grad():
+        for p in phi.parameters():
+            p.copy_(torch.randn(p.shape, generator=generator))
+    return {
+        "free": oe.problems.NNProblem(phi, first_output, [(-1, 1)] * 3),
+        "bounded": oe.problems.NNProblem(
+            phi, first_output, [(-1, 1)] * 3, c=second_output, direction="maximize"
+        ),
+    }
+
+
+def first_output(x: object, out: np.ndarray) -> np.ndarray:
+    return out[:, 0]
+
+
+def second_output(x: object, out: np.ndarray) -> np.ndarray:
+    return out[:, 1] - 0.5
+
+
 OFFLINE = [name for name, place in registry.SOLVERS.items() if ".solvers.offline:" in place]
 
 SPECIAL: dict[
     str, Callable[[], dict[str, Problem]]
 ] = {  # solvers that read a structure, and problems that have it
     "dag_exact": dag_problems,
+    "directional_attack": networks,
     "dmmv": minmax_problems,
     "dmmv_reference": minmax_problems,
     "local_branching": milp_problems,
@@ -98,9 +123,34 @@ SPECIAL: dict[
 }
 
 
+SMALL = {
+    "members": 2,
+    "hidden": 16,
+    "training_steps": 40,
+}  # networks: what is checked does not depend on their size
+LIGHT: dict[str, dict[str, object]] = {
+    "coms": SMALL,
+    "gradient_ascent": SMALL,
+    "match_opt": SMALL,
+    "ram": SMALL,
+    "root": {
+        "epochs": 1,
+        "functions": 2,
+        "training_steps": 40,
+        "hidden": 16,
+        "walk_steps": 8,
+        "ascent_steps": 5,
+    },
+    "surrogate_search": SMALL | {"inner": "ga", "evaluations": 400},
+}
+
+
 def check(name: str, quick: bool) -> None:
+    if name in OFFLINE and name != "gp_portfolio":
+        pytest.importorskip("torch")
     try:
-        ran = check_solver(name, SPECIAL[name]() if name in SPECIAL else None, quick=quick)
+        solver = registry.make(name, LIGHT[name]) if name in LIGHT else name
+        ran = check_solver(solver, SPECIAL[name]() if name in SPECIAL else None, quick=quick)
     except MissingDependency as error:
         pytest.skip(str(error))
     assert ran

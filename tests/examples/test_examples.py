@@ -20,6 +20,7 @@ PROMISES = {
     "mixed_constrained.py": "from the best vessel known",
     "graph_from_data.py": "optimal BIC",
     "graph_with_frequencies.py": "drawn in out/graph_with_frequencies.png",
+    "offline_sequences.py": "proposals in truth",
     "order_of_jobs.py": "model: ",
     "predicted_auctions.py": "drawn: predicted_auctions.png",
     "two_objectives.py": "front drawn in",
