@@ -3,8 +3,9 @@
 Two rules choose the parents of node v among its predecessors S, both along a path of picks, from the Gram matrix G:
 
 GROW: grow-shrink, as in BOSS (Andrews et al., 2023, arXiv:2310.17679) with grow-shrink (Margaritis and Thrun, 1999).
-    Pick the node that lowers the residual variance most as long as it lowers base(variance) + weight |P|, then drop
-    the parent whose loss costs least as long as that lowers it: a local optimum over the subsets of S, no proof.
+    Pick the node that lowers the residual variance most, until `ahead` picks in a row did not lower
+    base(variance) + weight |P|; then drop the parent whose loss costs least as long as that lowers it. A local optimum
+    over the subsets of S, no proof.
 COORDINATE: coordinate descent on base + sum of penalties rho(|w|), L1 or MCP (Zhang, 2010, arXiv:1002.4734), over the
     nodes picked; pick the node whose slope exceeds the weight most, until none does. The optimum for L1; for MCP a
     stationary point.
@@ -41,6 +42,7 @@ class Rules(NamedTuple):
     weight: float
     gamma: float  # of MCP; 0: L1
     log: bool  # half the logarithm of the variance in place of half the variance; GROW only
+    ahead: int  # picks in a row that do not pay by themselves, after which GROW ends, >= 1
     must: Bools
     never: Bools
 
@@ -54,6 +56,7 @@ class Paths(NamedTuple):
     cross: Floats  # (d + 2, K) GROW: the factor's row of the node itself
     mark: Floats  # (d + 2, K) by what each pick was the best; inf: required
     rest: Floats  # (d + 2,) GROW: variance at the end of the path
+    idle: Integers  # (d + 2,) GROW: last picks that do not pay by themselves
     value: Floats  # (d + 2,) local scores
     kept: Bools  # (d + 2, K) which picks are parents
     weights: Floats  # (d + 2, K) their coefficients
@@ -75,6 +78,7 @@ def empty_paths(d: int) -> Paths:
         cross=np.zeros((rows, K)),
         mark=np.zeros((rows, K)),
         rest=np.zeros(rows),
+        idle=np.zeros(rows, np.int64),
         value=np.zeros(rows),
         kept=np.zeros((rows, K), np.bool_),
         weights=np.zeros((rows, K)),
@@ -119,8 +123,8 @@ def _grow(G: Floats, v: int, n: int, rules: Rules, paths: Paths, row: int) -> No
         u = choice[i]
         var[u], cov[u] = G[u, u], G[u, v]
         forced += rules.must[v, u]
-    rest, m = G[v, v], 0
-    while n > 0 and m < paths.nodes.shape[1]:
+    rest, m, idle = G[v, v], 0, 0
+    while n > 0 and m < paths.nodes.shape[1] and idle < rules.ahead:
         best, gain = -1, 0.0
         for i in range(n):
             u = choice[i]
@@ -129,8 +133,9 @@ def _grow(G: Floats, v: int, n: int, rules: Rules, paths: Paths, row: int) -> No
                     best, gain = i, np.inf
             elif var[u] > DEPENDENT * G[u, u] and cov[u] * cov[u] / var[u] > gain:
                 best, gain = i, cov[u] * cov[u] / var[u]
-        if best < 0 or (forced == 0 and not _helps(rest, gain, rules)):
+        if best < 0:
             break
+        idle = 0 if forced > 0 or _helps(rest, gain, rules) else idle + 1
         forced -= forced > 0
         p = choice[best]
         n -= 1
@@ -152,7 +157,7 @@ def _grow(G: Floats, v: int, n: int, rules: Rules, paths: Paths, row: int) -> No
             cov[u] -= a * z
         rest -= z * z
         m += 1
-    paths.length[row], paths.rest[row] = m, rest
+    paths.length[row], paths.rest[row], paths.idle[row] = m, rest, idle
 
 
 @njit(cache=True, nogil=True)
@@ -367,7 +372,7 @@ def picks(G: Floats, v: int, u: int, rules: Rules, paths: Paths, row: int) -> bo
         a[l] = t
         var -= t * t
         cov -= t * paths.cross[row, l]
-    return not full and var > DEPENDENT * G[u, u] and _helps(paths.rest[row], cov * cov / var, rules)
+    return not full and paths.idle[row] < rules.ahead and var > DEPENDENT * G[u, u] and cov != 0.0
 
 
 @njit(cache=True, nogil=True)

@@ -31,6 +31,7 @@ def copy_row(source: Paths, i: int, target: Paths, j: int) -> None:
     """Copy one path."""
     m = source.length[i]
     target.length[j], target.rest[j], target.value[j] = m, source.rest[i], source.value[i]
+    target.idle[j] = source.idle[i]
     target.nodes[j, :m] = source.nodes[i, :m]
     target.cross[j, :m] = source.cross[i, :m]
     target.mark[j, :m] = source.mark[i, :m]

@@ -19,11 +19,10 @@ def grow_shrink_numpy(G: Floats, v: int, S: list[int], rules: Rules) -> tuple[fl
         return float(0.5 * (np.log(variance) if rules.log else variance) + rules.weight * len(P))
 
     free = [u for u in S if not rules.never[v, u] and not rules.must[v, u]]
-    P = [u for u in S if rules.must[v, u]]
-    while left := [u for u in free if u not in P]:
+    P, idle = [u for u in S if rules.must[v, u]], 0
+    while (left := [u for u in free if u not in P]) and idle < rules.ahead:
         best = min(left, key=lambda u: cost([*P, u]))
-        if cost([*P, best]) >= cost(P):
-            break
+        idle = 0 if cost([*P, best]) < cost(P) else idle + 1
         P = [*P, best]
     while droppable := [u for u in P if not rules.must[v, u]]:
         worst = min(droppable, key=lambda u: cost([q for q in P if q != u]))

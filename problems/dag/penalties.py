@@ -21,6 +21,7 @@ FIT = {  # which penalties a loss takes
     "mlp": (None,),
 }
 SELECTIONS = (None, "exact", "grow-shrink")
+AHEAD = 5  # picks of grow-shrink that do not pay by themselves: parents that pay together are found
 LARGEST = 16  # nodes of a table of all sets of parents, which takes 12 MB
 
 
@@ -104,9 +105,10 @@ def gram_terms(
     assert weight is not None
     if penalty in ("l1", "mcp"):
         return SparseTerms(
-            gram, Rules(COORDINATE, float(weight), gamma if penalty == "mcp" else 0.0, False, must, never)
+            gram,
+            Rules(COORDINATE, float(weight), gamma if penalty == "mcp" else 0.0, False, AHEAD, must, never),
         )
-    rules = Rules(GROW, float(weight), 0.0, loss == "gaussian", must, never)
+    rules = Rules(GROW, float(weight), 0.0, loss == "gaussian", AHEAD, must, never)
     if selection == "exact" and d > LARGEST:
         raise ProblemError(f"selection must be 'grow-shrink' beyond {LARGEST} nodes, got 'exact' for {d}")
     exact = d <= LARGEST and selection != "grow-shrink"

@@ -40,6 +40,10 @@ class OrderSearch:
     counts as one evaluation. A sweep of insertions costs O(d^2), a node that moves r places O(r d), all swaps
     O(d^3 / 6), factors O(d^3).
 
+    That is for least squares on all predecessors. Other losses and penalties are searched by insertions alone, with the
+    parents that a table or a path of picks gives (`kernels.order_table`, `kernels.order_sparse`), or with fits to the
+    data, each remembered by node and set of predecessors.
+
     With `device="cuda"` (or "auto", a GPU and a large least-squares problem) the first descents and those of a restart
     are 512 at a time on the device; kicks stay on the CPU. `details["device"]` says where.
 
@@ -193,13 +197,12 @@ class OrderSearchRun:
 def tiny_like(problem: DAGProblem) -> DAGProblem:
     """A problem of four nodes that needs the same kernels."""
     X = np.random.default_rng(0).standard_normal((40, 4))
+    grown = isinstance(problem.local, SparseTerms) and problem.penalty in ("bic", "l0")
     return DAGProblem(
         X > 0.0 if problem.loss == "logistic" else X,
         loss=problem.loss,
         penalty=problem.penalty,
         weight=None if problem.weight is None else 0.1,
-        selection=problem.selection
-        if not isinstance(problem.local, SparseTerms) or problem.penalty in ("l1", "mcp")
-        else "grow-shrink",
+        selection="grow-shrink" if grown else None,
         hidden=2,
     )

@@ -52,6 +52,12 @@ SHIPPED: dict[str, Callable[[], Problem]] = {
     "dag bic": lambda: oe.problems.DAGProblem.random(
         rng(), 7, loss="gaussian", penalty="bic", tiers=[[1, 3], [0, 2, 4, 5, 6]], forbidden=[(0, 5), (1, 3)]
     ),
+    "dag l1": lambda: oe.problems.DAGProblem.random(rng(), 7, penalty="l1", weight=0.1, required=[(0, 5)]),
+    "dag many bic": lambda: oe.problems.DAGProblem.random(
+        rng(), 18, loss="gaussian", penalty="bic", forbidden=[(0, 5), (1, 3)]
+    ),
+    "dag logistic": lambda: oe.problems.DAGProblem(rng().random((200, 5)) < 0.5, loss="logistic"),
+    "dag networks": lambda: oe.problems.DAGProblem(rng().random((50, 4)), loss="mlp", hidden=3),
     "minmax": minmax,
     "minmax sparse": lambda: minmax(density=0.3, n_levels=3),
     "pymoo real": lambda: pymoo("rastrigin"),

@@ -22,7 +22,9 @@ def instance(
     must = rng.random((d, d)) < 0.5 / d
     never = (rng.random((d, d)) < 1 / d) & ~must
     mix = rng.permutation(d)
-    return (X.T @ X / len(X))[np.ix_(mix, mix)], Rules(kind[0], weight, kind[1], kind[2], must, never)
+    return (X.T @ X / len(X))[np.ix_(mix, mix)], Rules(
+        kind[0], weight, kind[1], kind[2], 1 + seed % 3, must, never
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -57,6 +57,55 @@ def test_order_search_finds_the_proved_optimum_under_a_penalty(seed: int, penalt
     assert found.status == "budget_exhausted"
 
 
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("penalty", ["bic", "l0"])
+def test_grown_and_shrunk_parents_lead_to_the_proved_optimum(seed: int, penalty: str) -> None:
+    loss = "gaussian" if penalty == "bic" else ("ls", "gaussian")[seed % 2]
+    options = {"loss": loss, "penalty": penalty, "weight": None if penalty == "bic" else 0.05}
+    proof = oe.solve(random_problem(seed, 4 + seed % 7, **options), "dag_exact")
+    problem = random_problem(seed, 4 + seed % 7, selection="grow-shrink", **options)
+    found = oe.solve(problem, "order_search", budget=20_000, seed=seed)
+    assert found.fun == pytest.approx(proof.fun, rel=1e-9, abs=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["l1", "mcp"])
+def test_dag_exact_proves_the_best_order_of_other_penalties(kind: str) -> None:
+    problem = random_problem(3, 7, penalty=kind, weight=0.1)
+    proof = oe.solve(problem, "dag_exact")
+    assert proof.status == "optimal"
+    found = oe.solve(problem, "order_search", budget=20_000, seed=0)
+    assert found.fun == pytest.approx(proof.fun, rel=1e-9)
+
+
+def test_order_search_chooses_parents_of_many_nodes() -> None:
+    problem = random_problem(4, 40, loss="gaussian", penalty="bic")
+    result = oe.solve(problem, oe.solvers.OrderSearch(restarts=0, patience=20, starts=2), seed=0)
+    truth = problem.evaluate(problem.order_of(problem.truth)[None, :].astype(float)).F[0, 0]
+    assert result.fun < truth
+    assert result.status == "converged"
+    assert result.details["kkt_residual"] == 0
+
+
+@pytest.mark.parametrize("solver", ["order_search", "topo"])
+@pytest.mark.parametrize("loss", ["logistic", "mlp"])
+def test_fitted_losses_are_searched(solver: str, loss: str) -> None:
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((300, 5))
+    X[:, 3] += np.sin(2 * X[:, 0]) - X[:, 1]
+    X[:, 2] += X[:, 3]
+    problem = DAGProblem(X > 0 if loss == "logistic" else X, loss=loss, hidden=4)
+    orders = np.array(list(itertools.permutations(range(5))), dtype=float)
+    F = problem.evaluate(orders).F[:, 0]
+    options = {"restarts": 0, "patience": 5} if solver == "order_search" else {}
+    result = oe.solve(problem, solver, options=options, seed=0)
+    assert result.status == "converged"
+    assert result.fun <= np.sort(F)[12]
+    if solver == "order_search":
+        assert result.fun == pytest.approx(F.min(), abs=1e-9)
+    with pytest.raises(oe.SolverNotSuitable, match=f"Gram matrix alone, got loss='{loss}'"):
+        oe.solve(problem, "dag_exact")
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_dag_exact_under_a_penalty_is_the_best_of_all_orders(seed: int) -> None:
     problem = random_problem(
@@ -70,6 +119,17 @@ def test_dag_exact_under_a_penalty_is_the_best_of_all_orders(seed: int) -> None:
     assert not graph[[0, 2, 4], [2, 0, 3]].any()
 
 
+KINDS = [
+    {"loss": "gaussian", "penalty": "bic"},
+    {"loss": "gaussian", "penalty": "bic", "selection": "grow-shrink"},
+    {"loss": "ls", "penalty": "l0", "weight": 0.1, "selection": "grow-shrink"},
+    {"loss": "ls", "penalty": "l1", "weight": 0.1},
+    {"loss": "ls", "penalty": "mcp", "weight": 0.1},
+    {"loss": "logistic", "penalty": "l1", "weight": 0.05},
+    {"loss": "mlp", "hidden": 2},
+]
+
+
 @settings(max_examples=300, deadline=None)
 @given(st.integers(0, 10**6), st.integers(3, 7))
 def test_every_sparse_graph_obeys_what_is_known(seed: int, d: int) -> None:
@@ -80,10 +140,18 @@ def test_every_sparse_graph_obeys_what_is_known(seed: int, d: int) -> None:
     no = rng.random((d, d)) < 0.3
     no[np.diag_indices(d)] = False
     no[required[:, 0], required[:, 1]] = False
-    known = {"tiers": tiers, "required": required, "forbidden": no}
-    problem = random_problem(seed, d, loss="gaussian", penalty="bic", **known)
-    solver = rng.choice(["order_search", "dag_exact", "random"])
-    graph = oe.solve(problem, solver, budget=200, seed=seed).details["graph"]
+    X = simulate_linear(rng, random_weights(rng, d), 60)
+    kind: dict[str, Any] = KINDS[seed % len(KINDS)]
+    problem = DAGProblem(
+        X > 2 * rng.standard_normal(X.shape) if kind["loss"] == "logistic" else X,
+        **kind,
+        tiers=tiers,
+        required=required,
+        forbidden=no,
+    )
+    fitted = kind["loss"] in ("logistic", "mlp")
+    solver = rng.choice(["order_search", "topo", "random", *([] if fitted else ["dag_exact"])])
+    graph = oe.solve(problem, solver, budget=20 if fitted else 200, seed=seed).details["graph"]
     level = np.zeros(d)
     for number, tier in enumerate(tiers or []):
         level[tier] = number
