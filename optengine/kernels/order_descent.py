@@ -103,7 +103,7 @@ def descend(
             break
         change, i, j, n = best_swap(order, U, M, before, rows, limit - seen)
         seen += n
-        if change >= -least:
+        if not change < -least:  # NaN ends it, too
             return seen, seen < limit
         shift(order, U, M, before, j, i)
         shift(order, U, M, before, i + 1, j)
