@@ -1,3 +1,4 @@
 """Bayesian optimization: options in `bo`, the run of our own engine in `fast`, BoTorch's in `torch_run`."""
 
 from optengine.solvers.bayes.bo import BO as BO
+from optengine.solvers.bayes.torch_options import TorchOptions as TorchOptions
