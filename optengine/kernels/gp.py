@@ -2,7 +2,7 @@
 
 Stationary covariances are functions of the squared distance r2 between rows of features divided by their
 lengthscales; gradients come from matrix products instead of an (n, n, d) tensor: with M = W * dk/dr2,
-sum_ik M_ik (z_i - z_k)^2 = 2 (sum_i (M 1)_i z_i^2 - z' M z).
+sum_ik M_ik (z_i - z_k)^2 = 2 (sum_i (M 1)_i z_i^2 - z' M z). `gp_pairs` does the same in one pass.
 """
 
 from __future__ import annotations

@@ -14,19 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
-from scipy.linalg.lapack import dpotri
+from scipy.linalg.lapack import dpotri, dpotrs
 
-from optengine.kernels.gp import column_sums
-from optengine.surrogates.gp import (
-    Hyper,
-    Shape,
-    covariance,
-    factor,
-    inverse_factor,
-    noises,
-    warp,
-    warp_slope,
-)
+from optengine.kernels.gp_pairs import MATERN52, RBF, covariances, inner, point_pulls, pulls
+from optengine.surrogates.gp import EDGE, Hyper, Shape, factor, noises, warp, warp_slope
 
 Floats = NDArray[np.float64]
 
@@ -149,63 +140,56 @@ class Fit:
         self.n_looks += 1
         shape, hyper, n = self.shape, self.hyper(t), len(self.y)
         A = warp(shape, hyper, self.Z) / hyper.lengthscales[shape.groups]
-        K, slope_a, slope_b, factors = covariance(shape, hyper, A, A, slopes=True)
-        assert slope_a is not None
-        own = noises(hyper, self.noise, n)
+        numbers = np.ascontiguousarray(A[:, ~shape.levels]) if shape.mixed else A
+        levels = np.ascontiguousarray(A[:, shape.levels]) if shape.mixed else A
+        code = MATERN52 if shape.covariance == "matern52" else RBF
+        K, slope_a, slope_b, by_mix = covariances(numbers, levels, code, hyper.scale, hyper.mix, shape.mixed)
         noisy = K.copy()
-        noisy.flat[:: n + 1] += own
+        noisy.flat[:: n + 1] += noises(hyper, self.noise, n)
         try:
             L = factor(noisy, hyper.scale)
         except np.linalg.LinAlgError:
             return LARGEST, np.zeros_like(t)
-        P = dpotri(L.T, lower=0)[0]  # upper triangle of the inverse, in Fortran's order
-        P = np.triu(P) + np.triu(P, 1).T
-        ones = P.sum(axis=1)
-        mean = float(ones @ self.y) / max(float(ones.sum()), 1e-300)
-        residual = self.y - mean
-        alpha = P @ residual
+        both = dpotrs(L, np.stack([np.ones(n), self.y], axis=1), lower=1)[0]
+        mean = float(both[:, 1].sum()) / max(float(both[:, 0].sum()), 1e-300)
+        residual, alpha = self.y - mean, both[:, 1] - mean * both[:, 0]
+        P = dpotri(L.T, lower=0)[0].T  # lower triangle of the inverse
+        P = np.ascontiguousarray(P)
         away = (t - self.means) / self.spreads
         value = 0.5 * float(residual @ alpha) + float(np.log(np.diag(L)).sum()) + 0.5 * float(away @ away)
-        W = np.outer(alpha, alpha)
-        W -= P  # twice the derivative of the log likelihood by K
         gradient = np.zeros_like(t)
-        self._by_features(gradient, hyper, A, W, slope_a, slope_b)
+        by_feature = np.empty(A.shape[1])
+        if shape.mixed:
+            by_feature[~shape.levels] = pulls(numbers, slope_a, P, alpha)
+            by_feature[shape.levels] = pulls(levels, slope_b, P, alpha)
+        else:
+            by_feature = pulls(A, slope_a, P, alpha)
+        gradient[: shape.n_groups] = np.bincount(shape.groups, -2.0 * by_feature, shape.n_groups)
         if self._noise is not None:
             mine = np.ones(n, dtype=bool) if self.noise is None else ~np.isfinite(self.noise)
-            gradient[self._noise] = 0.5 * hyper.noise * float(np.diag(W)[mine].sum())
+            gradient[self._noise] = 0.5 * hyper.noise * float((alpha**2 - np.diag(P))[mine].sum())
         if self._scale is not None:
-            gradient[self._scale] = 0.5 * float((W * K).sum())
-        if self._mix is not None and factors is not None:
-            change = 0.5 * (factors[0] + factors[1]) - factors[0] * factors[1]
-            by_mix = 0.5 * hyper.scale * float((W * change).sum())
-            gradient[self._mix] = by_mix * hyper.mix * (1.0 - hyper.mix)
+            gradient[self._scale] = 0.5 * inner(K, P, alpha)
+        if self._mix is not None:
+            gradient[self._mix] = 0.5 * inner(by_mix, P, alpha) * hyper.mix * (1.0 - hyper.mix)
+        if self._warp is not None:
+            gradient[self._warp] = self._by_warp(hyper, A, slope_a, P, alpha)
         return value, away / self.spreads - gradient
 
-    def _by_features(
-        self, gradient: Floats, hyper: Hyper, A: Floats, W: Floats, slope_a: Floats, slope_b: Floats | None
-    ) -> None:
-        """Add the derivatives of the log likelihood by lengthscales and warping."""
+    def _by_warp(self, hyper: Hyper, A: Floats, slope: Floats, P: Floats, alpha: Floats) -> Floats:
+        """Return the derivatives of the log likelihood by the logarithms of the warping's exponents."""
         shape = self.shape
-        by_feature = np.empty(A.shape[1])
-        M = W * slope_a
-        if slope_b is None:
-            by_feature = column_sums(M, A)
-        else:
-            by_feature[~shape.levels] = column_sums(M, A[:, ~shape.levels])
-            by_feature[shape.levels] = column_sums(W * slope_b, A[:, shape.levels])
-        gradient[: shape.n_groups] += np.bincount(shape.groups, -2.0 * by_feature, shape.n_groups)
-        if self._warp is not None and hyper.warp is not None:
-            Z = A[:, shape.warped]
-            pull = 2.0 * (M.sum(axis=1)[:, None] * Z - M @ Z) / hyper.lengthscales[shape.groups[shape.warped]]
-            a, b = hyper.warp
-            slope = warp_slope(shape, hyper, self.Z)[:, shape.warped]
-            u = np.clip(self.Z[:, shape.warped], 1e-9, 1 - 1e-9)
-            rest = 1.0 - u**a
-            by_log_a = slope * u * np.log(u)  # a dz/da = u log(u) dz/du
-            by_log_b = -b * rest**b * np.log(rest)
-            gradient[self._warp] = np.concatenate(
-                [(pull * by_log_a).sum(axis=0), (pull * by_log_b).sum(axis=0)]
-            )
+        assert hyper.warp is not None
+        per = hyper.lengthscales[shape.groups[shape.warped]]
+        pull = 2.0 * point_pulls(np.ascontiguousarray(A[:, shape.warped]), slope, P, alpha) / per
+        a, b = hyper.warp
+        u = np.clip(self.Z[:, shape.warped], EDGE, 1 - EDGE)
+        rest = 1.0 - u**a
+        by_log_a = (
+            warp_slope(shape, hyper, self.Z)[:, shape.warped] * u * np.log(u)
+        )  # a dz/da = u log(u) dz/du
+        by_log_b = -b * rest**b * np.log(rest)
+        return np.concatenate([(pull * by_log_a).sum(axis=0), (pull * by_log_b).sum(axis=0)])
 
     def maximum(self, starts: Sequence[Floats], n_iterations: int = 30) -> tuple[Hyper, float]:
         """Return the best hyperparameters found from `starts`, and minus their log posterior."""
@@ -225,6 +209,3 @@ class Fit:
             if np.isfinite(found.fun) and found.fun < least:
                 best, least = np.asarray(found.x), float(found.fun)
         return self.hyper(best), least
-
-
-__all__ = ["Fit", "Prior", "inverse_factor"]

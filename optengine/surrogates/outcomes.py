@@ -62,5 +62,6 @@ def constraint_scaling(g: Floats) -> Floats:
 
 
 def _spread(y: Floats) -> float:
-    spread = float(y.std())
-    return spread if spread > 1e-12 * max(float(np.abs(y).max()), 1e-300) else 1.0
+    size = max(float(np.abs(y).max()), 1e-300)
+    spread = size * float((y / size).std())  # squares of large values overflow
+    return spread if spread > 1e-12 * size else size

@@ -10,12 +10,13 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from optengine.backends.repair import Repair
-from optengine.core.evaluation import Evaluation
+from optengine.core.evaluation import Evaluation, best_first
 from optengine.core.solver import StopAsking
 from optengine.core.space import REAL, Batch
 from optengine.solvers.bayes.design import Design, n_initial
 from optengine.solvers.bayes.model import Model
 from optengine.solvers.bayes.points import all_points
+from optengine.solvers.bayes.region import Region, merits
 from optengine.solvers.bayes.score import Score
 from optengine.solvers.bayes.search import Searcher
 from optengine.solvers.bayes.state import dump, load
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 
+WIDE = 20  # real columns beyond which a box around the incumbent is searched
 FEWEST = 2  # values that a model is fitted to
 STATE = (
     "_rng",
@@ -38,8 +40,9 @@ STATE = (
     "_features",
     "_dull",
 )  # what changes while a run goes on
+TURNS = 2  # asks at an exhausted place of which one goes there still, and the others look elsewhere
 EXHAUSTED = np.log(1e-3)  # expected improvement, in standard deviations of the values
-BASINS = 4  # places that are searched for something to gain
+BASINS = 3  # places that are searched for something to gain
 SAME = 1e-7  # distance in the unit cube below which an exact value would be asked twice
 PENDING_APART = 2e-3  # distance of pending points in the unit cube, each column apart
 
@@ -58,6 +61,10 @@ class FastRun:
         self._n_initial = n_initial(problem.space, options.n_initial)
         self._model = Model(options, problem, self._features, rng)
         self._searcher = Searcher(options, problem.space, self._features, self._repair, rng)
+        d = len(self._searcher.columns)
+        wide = d > WIDE if options.trust_region == "auto" else bool(options.trust_region) and d > 0
+        self._region = Region(d, options.batch) if wide else None
+        self._again = 0  # rows up to which points are spread over the space because a box was given up
         self._dull = 0  # asks at which the best place known had nothing left to gain
         self._points = all_points(problem.space)
         self._real = np.flatnonzero(
@@ -105,7 +112,7 @@ class FastRun:
             if not len(left):
                 return None
         succeeded = int((~told.failed).sum())
-        if succeeded < FEWEST or len(told) + len(told.pending) < self._n_initial:
+        if succeeded < FEWEST or len(told) + len(told.pending) < max(self._n_initial, self._again):
             row: Batch = self._design.draw(1, told)[0]
             if left is not None and not self._noisy and told.seen(row[None, :])[0]:
                 row = left[int(self._rng.integers(len(left)))]
@@ -117,10 +124,10 @@ class FastRun:
         if left is not None:
             some = left if len(left) <= 4096 else left[self._rng.choice(len(left), 4096, replace=False)]
             return np.array(some[int(np.argmax(score.at(self._features, some)))])
-        X, values = self._searcher.best(score, told, None, deadline)
-        if len(X) and score.best is not None and values[0] < EXHAUSTED:
+        X, values = self._searcher.best(score, told, self._box(), deadline)
+        if len(X) and score.best is not None and values[0] < EXHAUSTED and self._region is None:
             self._dull += 1
-            if self._dull % 2 == 0:
+            if self._dull % TURNS:
                 X = np.concatenate([self._other_basin(score, deadline), X])
         for row in X:
             if self._is_new(row):
@@ -170,6 +177,26 @@ class FastRun:
     def tell(self, X: Batch, evaluation: Evaluation) -> None:
         """Note the values of X (n, width); models are fitted when they are next needed."""
         self._told.tell(X, evaluation)
+        if self._region is not None:
+            first, n = self._region.n_restarts, len(self._told)
+            self._region.tell(merits(evaluation), n)
+            if self._region.n_restarts > first:
+                self._again = n + self._n_initial  # the new box begins with points spread over the space
+
+    def _box(self) -> tuple[Floats, Floats] | None:
+        """The bounds of the reals in the unit cube around the best row of this box; None: the whole space."""
+        if self._region is None:
+            return None
+        told, columns = self._told, self._searcher.columns
+        rows = np.arange(len(told)) >= self._region.first
+        if not (rows & ~told.failed).any():
+            rows[:] = True
+        index = np.flatnonzero(rows)
+        centre = told.X[index[int(best_first(told.evaluation.take(index))[0])]]
+        hyper = self._model.objective.hyper
+        assert hyper is not None
+        lengths = hyper.lengthscales[self._features.groups[self._searcher.places]]
+        return self._region.box(self._space.to_unit(centre[None, :])[0, columns], lengths)
 
     # -- standing up again -------------------------------------------------------------------------------------
 

@@ -39,8 +39,8 @@ class Searcher:
             free[column] = False
         self._free = free
         place = {int(c): int(p) for c, p in zip(features.columns, features.places, strict=True)}
-        self._columns = np.array([c for c in features.columns if free[c]], dtype=np.int64)
-        self._places = np.array([place[int(c)] for c in self._columns], dtype=np.int64)
+        self.columns = np.array([c for c in features.columns if free[c]], dtype=np.int64)
+        self.places = np.array([place[int(c)] for c in self.columns], dtype=np.int64)
         self._rest = bool((free & (space.kind != REAL)).any())  # something that gradients do not move
 
     def best(
@@ -58,16 +58,19 @@ class Searcher:
             box: (d,) bounds of the reals in the unit cube. deadline: `time.monotonic()` after which to settle.
             away: places that points must keep out of.
         """
-        X = self.candidates(told, box)
+        n, starts = self._options.n_raw, self._options.n_starts
+        if away is not None:  # looked for several times in one ask
+            n, starts = max(n // 3, 1), max(starts // 2, 1)
+        X = self.candidates(told, box, n)
         if away is not None:
             X = X[away.outside(self._features.of(X))]
             if not len(X):
                 return X, np.empty(0)
         values = score.at(self._features, X)
-        X, values = self._starts(X, values)
+        X, values = self._starts(X, values, starts)
         for turn in range(ROUNDS):
             before = values.copy()
-            if len(self._columns):
+            if len(self.columns):
                 X, values = self._climb(score, X, values, box, deadline, away)
             if not self._rest or (deadline is not None and time.monotonic() > deadline):
                 break
@@ -86,9 +89,8 @@ class Searcher:
 
     # -- candidates --------------------------------------------------------------------------------------------
 
-    def candidates(self, told: Told, box: tuple[Floats, Floats] | None) -> Batch:
-        """Return points to look at first: spread over the space, and around the best rows known."""
-        n = self._options.n_raw
+    def candidates(self, told: Told, box: tuple[Floats, Floats] | None, n: int) -> Batch:
+        """Return n points to look at first: spread over the space, and around the best rows known."""
         good = np.flatnonzero(~told.failed)
         order = good[np.argsort(self._merit(told)[good], kind="stable")]
         centres = told.X[order[:BEST_ROWS]]
@@ -120,14 +122,14 @@ class Searcher:
             for hop in range(1, 4):
                 rows = np.flatnonzero(hops >= hop)
                 X[rows] = space.neighbours(X[rows], rng, 0.1)
-        if not len(self._columns):
+        if not len(self.columns):
             return X
         U = space.to_unit(X)
         scale = 10.0 ** rng.uniform(-3.0, -0.3, size=(n, 1))
         share = rng.choice([0.2, 0.5, 1.0], size=(n, 1))
-        step = rng.normal(size=(n, len(self._columns))) * scale
+        step = rng.normal(size=(n, len(self.columns))) * scale
         step[rng.random(step.shape) > share] = 0.0
-        return self._moved(X, np.clip(U[:, self._columns] + step, 0.0, 1.0))
+        return self._moved(X, np.clip(U[:, self.columns] + step, 0.0, 1.0))
 
     def _inside(self, box: tuple[Floats, Floats], centres: Batch, n: int) -> Batch:
         """Return n points whose reals lie in a box around the incumbent, few columns changed (TuRBO)."""
@@ -135,8 +137,8 @@ class Searcher:
         X = centres[np.zeros(n, dtype=np.int64)]
         if self._rest:
             X = self._space.neighbours(X, rng, 0.1)
-        d = max(len(self._columns), 1)
-        U = self._space.to_unit(X)[:, self._columns]
+        d = max(len(self.columns), 1)
+        U = self._space.to_unit(X)[:, self.columns]
         low, high = box
         new = low + rng.random(U.shape) * (high - low)
         keep = rng.random(U.shape) > min(20.0 / d, 1.0)
@@ -145,10 +147,10 @@ class Searcher:
     def _moved(self, X: Batch, U: Floats) -> Batch:
         """Return X with its real columns at the unit coordinates U (m, k)."""
         V = np.full((len(X), self._space.width), 0.5)
-        V[:, self._columns] = U
+        V[:, self.columns] = U
         out = np.array(X)
-        scaled = self._space._unit.from_unit(V)[:, self._columns]
-        out[:, self._columns] = scaled
+        scaled = self._space._unit.from_unit(V)[:, self.columns]
+        out[:, self.columns] = scaled
         return self._space.canonical(out)
 
     def _kept(self, X: Batch) -> Batch:
@@ -158,16 +160,16 @@ class Searcher:
             X[:, column] = target
         return X if self._repair.trivial else self._repair.repair(X, self._rng)
 
-    def _starts(self, X: Batch, values: Floats) -> tuple[Batch, Floats]:
+    def _starts(self, X: Batch, values: Floats, n: int) -> tuple[Batch, Floats]:
         """Return the best candidates that are not all in one place."""
         order = np.argsort(-values, kind="stable")
         U = self._space.to_unit(X)
         least = APART * np.sqrt(X.shape[1])
         taken: list[int] = []
-        for i in order[: 40 * self._options.n_starts]:
+        for i in order[: 40 * n]:
             if not taken or (((U[taken] - U[i]) ** 2).sum(axis=1) > least**2).all():
                 taken.append(int(i))
-            if len(taken) == self._options.n_starts:
+            if len(taken) == n:
                 break
         return X[taken], values[taken]
 
@@ -183,12 +185,12 @@ class Searcher:
         away: Away | None = None,
     ) -> tuple[Batch, Floats]:
         """Move the reals uphill, all starts together."""
-        space, places = self._space, self._places
+        space, places = self._space, self.places
         Z = self._features.of(X)
         active = (
-            space.active(X)[:, self._columns] if space.conditional else np.ones((len(X), len(places)), bool)
+            space.active(X)[:, self.columns] if space.conditional else np.ones((len(X), len(places)), bool)
         )
-        U = space.to_unit(X)[:, self._columns]
+        U = space.to_unit(X)[:, self.columns]
         low = np.where(active, 0.0 if box is None else box[0], U)
         high = np.where(active, 1.0 if box is None else box[1], U)
         inside = np.where(active, 0.0, 0.5)  # a column that does not count stands at the middle
