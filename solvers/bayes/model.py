@@ -93,6 +93,7 @@ class Model:
         self._options, self.features, self._rng = options, features, rng
         self._n_first = 2 * n_initial(problem.space, options.n_initial)
         self.noisy = problem.noisy or bool(options.noise)
+        self._sampled = options.acquisition == "qlognei" or (options.acquisition == "auto" and self.noisy)
         kernel = "matern52" if options.kernel == "auto" else options.kernel
         shape = Shape.of(features, kernel, options.warping)
         plain = Shape.of(features, kernel)
@@ -156,7 +157,7 @@ class Model:
         """Sample what is not known, the values behind noise and those still to come, and condition on it."""
         best = float(y[feasible].min()) if feasible.any() else None
         anchors = []
-        noisy = self.noisy and best is not None
+        noisy = self._sampled and best is not None
         if noisy:
             believed = main.look(Z[feasible])
             order = np.argsort(believed.mean[:, 0] - 0.5 * np.sqrt(believed.variance), kind="stable")

@@ -6,22 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from botorch.acquisition import risk_measures
-from botorch.models.transforms.input import InputPerturbation
 from botorch.utils.multi_objective.hypervolume import infer_reference_point
 from botorch.utils.multi_objective.pareto import is_non_dominated
 from numpy.random import Generator
 from numpy.typing import NDArray
-from scipy.stats import norm, qmc
 
 from optengine.backends.repair import Repair
 from optengine.core.space import Batch
-from optengine.solvers.bayes import torch_acquisition as acquisition
+from optengine.solvers.bayes import torch_acquisition as acquisition, torch_risk as risk
 from optengine.solvers.bayes.told import Told
 from optengine.solvers.bayes.torch_data import Targets, targets
 from optengine.solvers.bayes.torch_features import Features
 from optengine.solvers.bayes.torch_fidelity import Costs, Schedule, levels_of
-from optengine.solvers.bayes.torch_plan import LOWER, THEN_LEVEL, Plan, deviations
+from optengine.solvers.bayes.torch_plan import LOWER, THEN_LEVEL, Plan
 from optengine.solvers.bayes.torch_search import Search
 from optengine.solvers.bayes.torch_success import Success
 from optengine.surrogates.botorch_models import Fitter, Inputs
@@ -270,10 +267,10 @@ class Engine:
             n_samples=self.plan.torch.n_samples,
             n_optima=self.plan.torch.n_optima,
             beta=self.plan.torch.beta,
-            risk=self._risk() if name == "risk" else None,
+            risk=risk.objective(self.plan.torch) if name == "risk" else None,
         )
         if name == "risk":
-            s.model.input_transform = self._perturbation()
+            s.model.input_transform = risk.perturbation(self.plan.torch, self._problem, self.features)
             s.model.eval()
         if name == "mfkg" and not lower:
             name = "kg"
@@ -343,31 +340,6 @@ class Engine:
         order = np.lexsort((-values[:, 0], violation, ~lucky))
         return X[order[:1]]
 
-    # -- risk ----------------------------------------------------------------------------------------------------
-
-    def _risk(self) -> Any:
-        options = self.plan.torch
-        n = options.n_perturbations
-        if options.risk == "expectation":
-            return risk_measures.Expectation(n_w=n)
-        if options.risk == "worst":
-            return risk_measures.WorstCase(n_w=n)
-        kind = risk_measures.VaR if options.risk == "var" else risk_measures.CVaR
-        return kind(alpha=options.risk_level, n_w=n)
-
-    def _perturbation(self) -> InputPerturbation:
-        """Deviations of the real features, the same ones in every ask."""
-        options = self.plan.torch
-        spread = deviations(options, self._problem)
-        at = [self.features.free_at[self.features.free.index(column)] for column in spread]
-        U = qmc.Sobol(max(1, len(at)), scramble=True, rng=np.random.default_rng(0)).random(
-            options.n_perturbations
-        )
-        shift = np.zeros((options.n_perturbations, self.features.d))
-        shift[:, at] = norm.ppf(np.clip(U[:, : len(at)], 1e-6, 1 - 1e-6)) * np.array(list(spread.values()))
-        bounds = torch.tensor([[0.0] * self.features.d, [1.0] * self.features.d])
-        return InputPerturbation(torch.from_numpy(shift), bounds=bounds)
-
     # -- the model's opinion -------------------------------------------------------------------------------------
 
     def recommended(self) -> tuple[Batch, float] | None:
@@ -383,10 +355,10 @@ class Engine:
                 posterior = model.posterior(torch.from_numpy(self._inputs(X)))
                 mean = getattr(posterior, "mixture_mean", posterior.mean)[..., 0]
             else:
-                model.input_transform = self._perturbation()
+                model.input_transform = risk.perturbation(self.plan.torch, self._problem, self.features)
                 model.eval()
                 posterior = model.posterior(torch.from_numpy(self._inputs(X)))
-                mean = self._risk()(posterior.mean.unsqueeze(0))[0]
+                mean = risk.objective(self.plan.torch)(posterior.mean.unsqueeze(0))[0]
         best = int(mean.argmax())
         return X[best], float(t.center[0] - t.scale[0] * float(mean[best]))
 
