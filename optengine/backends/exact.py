@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 # Near the nearest is near enough; nodes, not seconds, and one thread keep it repeatable.
-LIMITS: dict[str, Any] = {"nodes": 2000, "gap": 0.02, "threads": 1}
+LIMITS: dict[str, Any] = {"nodes": 2000, "gap": 0.02, "threads": 1, "watched": False}
 
 
 class ExactRepair:

@@ -266,6 +266,17 @@ def run(
     return watch.result()
 
 
+def run_here(backend: str, model: LinearModel, task: Task) -> LinearResult:
+    """Run a backend in this thread, unwatched."""
+    can = BACKENDS[backend]
+    require(can.module, can.extra)
+    kind, answer = perform(backend, model, task, Events(lambda *_: None))
+    if kind == "error":
+        raise answer
+    result: LinearResult = answer
+    return result
+
+
 def _waited(inbox: queue.SimpleQueue[Any]) -> bool:
     """Wait for a backend that was told to stop; whether it has."""
     until = time.perf_counter() + GRACE

@@ -195,7 +195,7 @@ def test_a_broken_backend_leaves_the_sampler(monkeypatch: pytest.MonkeyPatch) ->
     repair = Repair(space)
     part = repair.part(np.zeros(8))
 
-    def broken(*_: Any) -> None:
+    def broken(*_: Any, **__: Any) -> None:
         raise OptEngineError("HiGHS broke down")
 
     monkeypatch.setattr(part.exact, "_solve", broken)
