@@ -12,7 +12,7 @@ from optengine.surrogates.gp import GP
 
 Floats = NDArray[np.float64]
 
-CAUTION = 10.0  # weight of the log of the probability that an evaluation succeeds
+CAUTION = 30.0  # weight of the log of the probability that an evaluation succeeds
 
 
 class Score:

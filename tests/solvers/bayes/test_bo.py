@@ -96,6 +96,16 @@ def test_reported_and_given_noise_are_used() -> None:
     assert np.isfinite(noise).all()
 
 
+@pytest.mark.parametrize("acquisition", ["logei", "qlognei"])
+@pytest.mark.parametrize("noisy", [False, True])
+def test_both_acquisitions_take_exact_and_noisy_values(acquisition: str, noisy: bool) -> None:
+    problem = oe.Problem(branin, [(-5, 10), (0, 15)], noisy=noisy)
+    run, asked = run_on(problem, 14, acquisition=acquisition)
+    assert min(branin(x) for x in asked) < 20
+    score = run._model.score(run._told)
+    assert len(score.best) == (16 if acquisition == "qlognei" else 1)
+
+
 def test_a_small_space_is_used_up_without_a_duplicate() -> None:
     space = Space(a=Categorical(list("xyz")), b=Categorical(list("rstu")), c=Categorical(list("abcde")))
     problem = oe.Problem(lambda a, b, c: float(ord(a) * ord(b) % 7 + (c == "d")), space)
