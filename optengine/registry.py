@@ -60,6 +60,8 @@ STRUCTURED: dict[str, tuple[str, str]] = {
 FEWEST_FOR_FRONTS = 200  # evaluations: two generations of the default population
 MANY = 2000  # evaluations a column from which a vectorised objective is taken for a cheap one
 FEWEST_MIXED = 40  # evaluations a column below which a covariance over levels and categories is not learnt
+MOST_BAYES = 100  # evaluations for which a model's 50 ms a point are spent without being asked
+WIDEST_BAYES = 20  # columns up to which they are
 MOST_MIXED = 200  # columns: a generation costs O(columns^2), and O(columns^3) now and then
 
 
@@ -144,6 +146,10 @@ def choose(problem: Problem, budget: int | None, workers: int) -> tuple[str, str
     1. several objectives: `nsga2`, beyond three of them `nsga3`; points spread evenly where the budget is below two of
        their generations, or pymoo is not installed.
     2. budget < 4 d, or w > budget / 5: nothing can be learnt in so few steps; points spread evenly.
+    2b. numbers, levels, categories or bits, up to 20 columns, a budget of at most 100, an objective that is called
+       point by point, and levels or categories, observed constraints or noise: `bo`, which needs the fewest evaluations
+       there and some tens of milliseconds for each. Real numbers alone stay with `hybrid`, which is level on smooth
+       functions and takes no time.
     3. real numbers only: `hybrid`, the best of ours on BBOB (benchmarks/bbob.py); `cmaes`, which takes a tenth of its
        time, for vectorised objectives with a budget above 2000 d or none.
     4. numbers with levels, categories or bits, up to 200 columns, a budget of 40 d or more or none, and the package
@@ -174,11 +180,17 @@ def choose(problem: Problem, budget: int | None, workers: int) -> tuple[str, str
 
 
 def _for_one_objective(problem: Problem, budget: int | None, d: int) -> tuple[str, str]:
-    """Rules 3 to 6 of `choose`."""
-    from optengine.core.space import BINARY, INTEGER, ORDINAL, PERMUTATION, REAL, SUBSET
+    """Rules 2b to 6 of `choose`."""
+    from optengine.core.space import BINARY, CATEGORICAL, INTEGER, ORDINAL, PERMUTATION, REAL, SUBSET
 
     space = problem.space
     kinds = {int(kind) for kind in space.kind[space.lower < space.upper]}
+    few = budget is not None and budget <= MOST_BAYES and 0 < d <= WIDEST_BAYES
+    few &= not problem.vectorized and problem.array == "numpy"
+    if few and kinds <= {REAL, INTEGER, ORDINAL, CATEGORICAL, BINARY} and kinds != {BINARY}:
+        harder = kinds != {REAL} or problem.n_constraints > 0 or problem.noisy
+        if harder and not problem.moves:
+            return "bo", f"rule 2b: {d} free columns, budget {budget} <= {MOST_BAYES}"
     if kinds == {REAL}:
         if problem.vectorized and (budget is None or budget > MANY * d):
             return "cmaes", f"rule 3: real numbers, {d} free columns, vectorised, many evaluations"

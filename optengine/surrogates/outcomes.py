@@ -64,4 +64,4 @@ def constraint_scaling(g: Floats) -> Floats:
 def _spread(y: Floats) -> float:
     size = max(float(np.abs(y).max()), 1e-300)
     spread = size * float((y / size).std())  # squares of large values overflow
-    return spread if spread > 1e-12 * max(float(np.abs(y).max()), 1e-300) else 1.0
+    return spread if spread > 1e-12 * size else size

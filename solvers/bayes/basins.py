@@ -80,7 +80,7 @@ class Basins:
             return None
         mean = self._tempered.look(self._Z[outside]).mean
         self._next = int(outside[np.argmin(self._f[outside])])
-        return Score(self._tempered, score.limits, mean.min(axis=0))
+        return Score(self._tempered, score.limits, mean.min(axis=0), score.failing)
 
     def exhaust(self) -> None:
         """Count the place of the best row outside as exhausted as well."""

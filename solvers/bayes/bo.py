@@ -29,7 +29,7 @@ ACQUISITIONS: dict[str, tuple[str, ...]] = {  # name -> engines that have it
     "auto": ("fast", "botorch"),
     "logei": ("fast", "botorch"),
     "qlognei": ("fast", "botorch"),
-    "ts": ("fast", "botorch"),
+    "ts": ("botorch",),
     "ucb": ("botorch",),
     "kg": ("botorch",),
     "mes": ("botorch",),
@@ -72,8 +72,8 @@ class BO:
             it can, botorch for several objectives and for the acquisitions and surrogates that only it has.
         acquisition: what the next point maximises. "auto": "logei", the logarithm of expected improvement (Ament et
             al., NeurIPS 2023, arXiv:2310.20708) where values are exact, "qlognei", the same over what the best of the
-            evaluated points may be (Letham et al., 2019, arXiv:1706.07094) where they are noisy; "ts": Thompson
-            sampling; the others are BoTorch's. With constraints, times the probability of keeping them.
+            evaluated points may be (Letham et al., 2019, arXiv:1706.07094) where they are noisy; the others are
+            BoTorch's ("ts": Thompson sampling). With constraints, times the probability of keeping them.
         surrogate: "auto" and "gp": a Gaussian process; the others are BoTorch's.
         kernel: "rbf", "matern52", or "auto": what the engine does best with.
         warping: whether numbers pass through fitted Kumaraswamy distributions (Snoek et al., ICML 2014,

@@ -40,9 +40,8 @@ STATE = (
     "_features",
     "_dull",
 )  # what changes while a run goes on
-TURNS = 2  # asks at an exhausted place of which one goes there still, and the others look elsewhere
 EXHAUSTED = np.log(1e-3)  # expected improvement, in standard deviations of the values
-BASINS = 3  # places that are searched for something to gain
+BASINS = 2  # places that are searched for something to gain
 SAME = 1e-7  # distance in the unit cube below which an exact value would be asked twice
 PENDING_APART = 2e-3  # distance of pending points in the unit cube, each column apart
 
@@ -65,7 +64,7 @@ class FastRun:
         wide = d > WIDE if options.trust_region == "auto" else bool(options.trust_region) and d > 0
         self._region = Region(d, options.batch) if wide else None
         self._again = 0  # rows up to which points are spread over the space because a box was given up
-        self._dull = 0  # asks at which the best place known had nothing left to gain
+        self._dull = False  # whether the best place known had nothing left to gain at the last ask
         self._points = all_points(problem.space)
         self._real = np.flatnonzero(
             (problem.space.kind == REAL) & (problem.space.lower < problem.space.upper)
@@ -124,11 +123,14 @@ class FastRun:
         if left is not None:
             some = left if len(left) <= 4096 else left[self._rng.choice(len(left), 4096, replace=False)]
             return np.array(some[int(np.argmax(score.at(self._features, some)))])
+        if self._dull:  # every second point looks elsewhere
+            self._dull = False
+            for row in self._other_basin(score, deadline):
+                if self._is_new(row):
+                    return np.asarray(row)
         X, values = self._searcher.best(score, told, self._box(), deadline)
-        if len(X) and score.best is not None and values[0] < EXHAUSTED and self._region is None:
-            self._dull += 1
-            if self._dull % TURNS:
-                X = np.concatenate([self._other_basin(score, deadline), X])
+        exhausted = len(X) > 0 and score.best is not None and values[0] < EXHAUSTED
+        self._dull = bool(exhausted) and self._region is None
         for row in X:
             if self._is_new(row):
                 return np.asarray(row)

@@ -27,7 +27,8 @@ Floats = NDArray[np.float64]
 
 EXACT = Prior(lengthscale=(0.0, 1.0), scale=(0.0, 1.0), noise=(-10.0, 2.0), least_noise=1e-8, most_noise=1e-1)
 NOISY = Prior(lengthscale=(0.0, 1.0), scale=(0.0, 1.0), noise=(-4.0, 1.5), least_noise=1e-6, most_noise=2.0)
-LABELS = Prior(noise=(-3.0, 1.0), least_noise=1e-3, most_noise=1.0)
+LABELS = Prior(noise=(-6.0, 1.0), least_noise=1e-4, most_noise=1.0)
+FAILED, SUCCEEDED = 1.6, -0.4  # labels: half way between a failure and a success counts as likely to fail
 
 COLD_ITERATIONS = 40
 COLD_POINTS = 100  # of a first fit: hyperparameters of a subset start the fit to all
@@ -92,6 +93,7 @@ class Model:
         self._options, self.features, self._rng = options, features, rng
         self._n_first = 2 * n_initial(problem.space, options.n_initial)
         self.noisy = problem.noisy or bool(options.noise)
+        self._sampled = options.acquisition == "qlognei" or (options.acquisition == "auto" and self.noisy)
         kernel = "matern52" if options.kernel == "auto" else options.kernel
         shape = Shape.of(features, kernel, options.warping)
         plain = Shape.of(features, kernel)
@@ -116,12 +118,14 @@ class Model:
             for i, part in enumerate(self.constraints)
         ]
         feasible: NDArray[np.bool_] = np.asarray((told.G[good] <= 0).all(axis=1))
-        if told.failed.any():
+        failing = bool(told.failed.any())
+        if failing:
             every = self.features.of(told.X)
-            labels = np.where(told.failed, 1.0, -1.0)
+            labels = np.where(told.failed, FAILED, SUCCEEDED)
             limits.append(self.failure.fit(every, labels, None, self._rng))
         pending = self.features.of(told.pending) if len(told.pending) else None
-        return self._conditioned(main, limits, scaling(y), feasible, Z, pending)
+        score = self._conditioned(main, limits, scaling(y), feasible, Z, pending)
+        return Score(score.main, score.limits, score.best, failing)
 
     def _kept(self, told: Told) -> NDArray[np.int64]:
         """Rows that the models are conditioned on: all that succeeded, or of very many the best and the latest."""
@@ -153,7 +157,7 @@ class Model:
         """Sample what is not known, the values behind noise and those still to come, and condition on it."""
         best = float(y[feasible].min()) if feasible.any() else None
         anchors = []
-        noisy = self.noisy and best is not None
+        noisy = self._sampled and best is not None
         if noisy:
             believed = main.look(Z[feasible])
             order = np.argsort(believed.mean[:, 0] - 0.5 * np.sqrt(believed.variance), kind="stable")

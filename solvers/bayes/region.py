@@ -1,7 +1,7 @@
 """A box around the incumbent that grows with successes and shrinks with failures.
 
-TuRBO (Eriksson et al., NeurIPS 2019, arXiv:1910.01739), with its constants; the global model and log EI in place of
-local models and Thompson samples. A box that has become too small is given up for one around new points.
+TuRBO (Eriksson et al., NeurIPS 2019, arXiv:1910.01739), with most of its constants; the global model and log EI
+in place of local models and Thompson samples. A box that has become too small is given up for one around new points.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ Floats = NDArray[np.float64]
 HUGE = 1e100  # merit of what is not feasible
 
 LENGTH, LEAST, MOST = 0.8, 2.0**-7, 1.6  # of the box's sides, in units of the cube: first, least and most
+PATIENCE = 8  # failures in a row after which it halves; the paper's d is for budgets of thousands
 SUCCESSES = 3  # improvements in a row after which it doubles
 BETTER = 1e-3  # improvement that counts, relative to the incumbent's size
 
@@ -37,7 +38,7 @@ class Region:
     """
 
     def __init__(self, d: int, batch: int) -> None:
-        self._patience = max(math.ceil(4.0 / batch), math.ceil(d / batch))
+        self._patience = max(math.ceil(4.0 / batch), math.ceil(min(d, PATIENCE) / batch))
         self.n_restarts = 0
         self._begin(0)
 

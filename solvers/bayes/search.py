@@ -68,7 +68,7 @@ class Searcher:
                 return X, np.empty(0)
         values = score.at(self._features, X)
         X, values = self._starts(X, values, starts)
-        for turn in range(ROUNDS):
+        for turn in range(ROUNDS if away is None else 1):
             before = values.copy()
             if len(self.columns):
                 X, values = self._climb(score, X, values, box, deadline, away)

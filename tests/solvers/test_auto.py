@@ -59,6 +59,30 @@ def test_rules(
     assert registry.load(chosen)().refuses(problem) is None
 
 
+@pytest.mark.parametrize(
+    ("problem", "budget", "solver"),
+    [
+        (Problem(lambda **x: 0.0, Space(x=Real(0, 1), n=Integer(0, 9))), 60, "bo"),
+        (Problem(lambda **x: 0.0, Space(x=Real(0, 1), n=Integer(0, 9))), 101, "cmaes"),
+        (Problem(lambda **x: 0.0, Space(x=Real(0, 1), n=Integer(0, 9))), None, "cmaes"),
+        (Problem(lambda **x: 0.0, Space(x=Real(0, 1), n=Integer(0, 9, shape=20))), 100, "cem"),
+        (Problem(lambda **x: 0.0, Space(x=Real(0, 1), p=Permutation(4))), 60, "cem"),
+        (Problem(lambda x: 0.0, BOX), 60, "hybrid"),
+        (Problem(lambda x: 0.0, BOX, noisy=True), 60, "bo"),
+        (Problem(lambda x: {"f": 0.0, "g": 0.0}, BOX, objectives="f", constraints="g"), 60, "bo"),
+        (Problem(lambda x: 0.0, Space(Binary(shape=9))), 60, "ils"),
+    ],
+)
+def test_few_evaluations_of_harder_functions_get_a_model(
+    problem: Problem, budget: int | None, solver: str
+) -> None:
+    pytest.importorskip("cmaes")
+    chosen, reason = registry.choose(problem, budget, 1)
+    assert chosen == solver
+    assert reason.startswith("rule 2b") == (solver == "bo")
+    assert registry.load(chosen)().refuses(problem) is None
+
+
 def test_without_optional_packages_others_are_named(encoded: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     chosen, reason = registry.choose(encoded(zero, BOX, objectives=["a", "b"]), 1000, 1)
