@@ -8,6 +8,7 @@ Two spaces: `mixed6` (two reals, one of them logarithmic, two integers, two cate
 (twenty reals), the objective the sum of squares in the unit cube. n evaluated points are loaded, the first ask is timed
 apart, then the mean of ten warm asks with their tells is taken (--asks); a method above one second an ask stops after
 three, and a cell after --limit seconds. `load`: entering the n points, imports included. One process a cell.
+Ax begins with the middle of the space, whatever it knows: its first ask costs no model.
 --quick takes n = 20, 100 and 500 of the fast methods, and n = 20 of `optuna_gp`, `bo_botorch` and `skopt`.
 The methods are those of bo_methods.py; `skopt` is scikit-optimize 0.10.2, the last of its line that works with today's
 NumPy and scikit-learn, without n = 500, where a suggestion takes minutes. The last lines compare with the claims. Needs
