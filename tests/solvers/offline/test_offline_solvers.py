@@ -230,6 +230,8 @@ def test_ignite_is_its_base_with_the_regulariser() -> None:
     table = hill_table(120)
     one = oe.solve(table, "gradient_ascent", seed=0, options=NEURAL | {"sharpness": "fixed"})
     assert (one.details["multiplier"] == np.float32(0.01)).all()
+    other = oe.solve(table, oe.solvers.Ignite(kind="fixed", base_options=NEURAL), seed=0)
+    np.testing.assert_array_equal(other.details["candidates"], one.details["candidates"])
     plain = oe.solve(table, "gradient_ascent", seed=0, options=NEURAL)
     assert not np.array_equal(one.details["candidates"], plain.details["candidates"])
     with pytest.raises(OptionError, match="base must be an offline solver"):
