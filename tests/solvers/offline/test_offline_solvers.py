@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from typing import Any
 
 import numpy as np
@@ -205,6 +206,13 @@ def test_auto_is_the_portfolio_and_says_why() -> None:
     assert "nothing was evaluated" in result.message
     assert result.details["curve"]["prediction"].shape == (5,)
     assert hill(result.details["candidates"]).max() > -0.01
+
+
+def test_auto_takes_ranking_networks_for_sequences() -> None:
+    X = DNA.sample(60, np.random.default_rng(0))
+    table = Offline(DNA, X, X.sum(axis=1), 4, encoded=True, duplicates="mean")
+    has_torch = importlib.util.find_spec("torch") is not None
+    assert oe.registry.choose(table, None, 1)[0] == ("ram" if has_torch else "gp_portfolio")
 
 
 def test_minimising_is_maximising_upside_down() -> None:
