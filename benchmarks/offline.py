@@ -2,6 +2,7 @@
 
     python benchmarks/offline.py --quick --data DIR            # four tasks, three seeds, six methods
     python benchmarks/offline.py --data DIR --out offline.jsonl  # eight tasks, eight seeds; goes on where it stopped
+    python benchmarks/offline.py --kernel                      # the kernel of `root` beside torch
 
 Tasks and protocol: `optengine.problems.offline_tasks`. Scores are normalised from the worst row of the table (0) to the
 optimum (1); of 128 candidates the 100th, 80th and 50th percentile, as means and standard deviations over seeds, and
@@ -158,12 +159,53 @@ def ignite_effect(rows: list[Row], tasks: tuple[str, ...]) -> None:
                 print(f"  {form:8s} {base:20s} {'all':16s} {change.mean():+6.1f} [{low:+.1f}, {high:+.1f}]")
 
 
+def kernel_sums(repeats: int = 7) -> None:
+    """Print CPU seconds of the sums of Gaussian bumps and their slopes: ours and torch's formulations, one thread."""
+    import torch
+
+    from optengine.kernels.rbf_sums import rbf_sums, rbf_sums_fused
+
+    torch.set_num_threads(1)
+    m, n, f = 1024, 1000, 20
+    rng = np.random.default_rng(0)
+    A, B, w = rng.normal(size=(m, f)) / 2, rng.normal(size=(n, f)) / 2, rng.normal(size=n)
+    single = A.astype(np.float32), np.ascontiguousarray(B.T, dtype=np.float32), w.astype(np.float32)
+
+    def torch_sums(dtype: torch.dtype, broadcast: bool) -> None:
+        a, b, c = (torch.tensor(x, dtype=dtype) for x in (A, B, w))
+        a.requires_grad_(True)
+        squares = ((a[:, None] - b) ** 2).sum(-1) if broadcast else torch.cdist(a, b) ** 2
+        torch.autograd.grad((torch.exp(-0.5 * squares) @ c).sum(), a)
+
+    forms = {
+        "fused (Numba, float32)": lambda: rbf_sums_fused(*single),
+        "definition (NumPy, float64)": lambda: rbf_sums(A, B, w),
+        "torch, cdist, float32": lambda: torch_sums(torch.float32, False),
+        "torch, cdist, float64": lambda: torch_sums(torch.float64, False),
+        "torch, broadcast, float32": lambda: torch_sums(torch.float32, True),
+    }
+    times = {}
+    for name, form in forms.items():
+        form()
+        taken = []
+        for _ in range(repeats):
+            start = time.process_time()
+            form()
+            taken.append(time.process_time() - start)
+        times[name] = float(np.median(taken))
+    ours = next(iter(times.values()))
+    print(f"Values and slopes at {m} points of {n} bumps in {f} dimensions, CPU seconds, one thread")
+    for name, seconds in times.items():
+        print(f"  {name:30s} {1e3 * seconds:8.2f} ms  {seconds / ours:6.1f} times ours")
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--kernel", action="store_true", help="only the sums of Gaussian bumps, beside torch")
     parser.add_argument("--data", type=Path)
     parser.add_argument("--tasks", nargs="+", choices=TASKS)
     parser.add_argument("--methods", nargs="+", choices=METHODS)
@@ -172,6 +214,9 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=1e6)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
+    if options.kernel:
+        kernel_sums()
+        return
     tasks = tuple(options.tasks or (QUICK_TASKS if options.quick else TASKS))
     tasks = tuple(t for t in tasks if options.data is not None or not t.startswith("tfbind"))
     methods = options.methods or (QUICK_METHODS if options.quick else tuple(METHODS))

@@ -169,7 +169,8 @@ def choose(problem: Problem, budget: int | None, workers: int) -> tuple[str, str
     The first rule that fits wins (d free columns, w workers, k objectives); where points spread evenly are wanted, they
     come from `sobol`, or under known constraints from `random`, which draws inside them.
 
-    0. a structured problem (`STRUCTURED`): the solver that reads its structure.
+    0. a structured problem (`STRUCTURED`): the solver that reads its structure; for a table over categories alone, and
+       with torch installed, `ram`.
     1. several objectives: `nsga2`, beyond three of them `nsga3`; points spread evenly where the budget is below two of
        their generations, or pymoo is not installed.
     2. budget < 4 d, or w > budget / 5: nothing can be learnt in so few steps; points spread evenly.
@@ -189,6 +190,8 @@ def choose(problem: Problem, budget: int | None, workers: int) -> tuple[str, str
         place = f"{kind.__module__}:{kind.__qualname__}"
         if place in STRUCTURED:
             solver, why = STRUCTURED[place]
+            if not problem.evaluable and _sequences(problem):
+                return "ram", f"rule 0: {why}; sequences of categories"
             return solver, f"rule 0: {why}"
     space = problem.space
     d, k = int((space.lower < space.upper).sum()), problem.n_objectives
@@ -204,6 +207,15 @@ def choose(problem: Problem, budget: int | None, workers: int) -> tuple[str, str
     if budget is not None and workers > budget / 5:
         return even, f"rule 2: {workers} workers share budget {budget}"
     return _for_one_objective(problem, budget, d)
+
+
+def _sequences(problem: Problem) -> bool:
+    """Whether a table is over categories alone, and torch is there for the networks that learn it better."""
+    from optengine.core.space import CATEGORICAL
+
+    space = problem.space
+    free = space.lower < space.upper
+    return bool((space.kind[free] == CATEGORICAL).all()) and importlib.util.find_spec("torch") is not None
 
 
 def _for_one_objective(problem: Problem, budget: int | None, d: int) -> tuple[str, str]:

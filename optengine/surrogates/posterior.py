@@ -221,5 +221,5 @@ def _ranks(a: Floats) -> Floats:
     """Centred ranks (n,), equal values sharing their mean rank; scipy.stats takes a second to load."""
     _, place, count = np.unique(a, return_inverse=True, return_counts=True)
     ranks: Floats = (np.cumsum(count) - 0.5 * (count - 1))[place.reshape(-1)]
-    centred: Floats = ranks - ranks.mean()
-    return centred
+    ranks -= ranks.mean()
+    return ranks

@@ -13,8 +13,9 @@ stopping by rank, and in the choice of the final batch, which all offline solver
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from numpy.random import Generator
 
@@ -117,9 +118,10 @@ class Ignite:
     Attributes:
         base: name of an offline solver that has the option `sharpness`.
         kind: "lagrangian" (the paper's IGNITE) or "fixed" (its IGNITE-2).
+        base_options: options of the base, as a dict; None: its defaults.
 
     Raises:
-        OptionError: a base without that option, or an unknown kind.
+        OptionError: a base without that option, options that it has not, or an unknown kind.
     """
 
     replayable: ClassVar[bool] = True
@@ -128,6 +130,7 @@ class Ignite:
 
     base: str = "gradient_ascent"
     kind: str = "lagrangian"
+    base_options: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS[1:]:
@@ -135,14 +138,22 @@ class Ignite:
         base = registry.load(self.base)
         if "sharpness" not in [f.name for f in dataclasses.fields(base)]:
             raise OptionError(f"base must be an offline solver with a neural surrogate, got {self.base!r}")
+        if self.base_options is not None and not isinstance(self.base_options, Mapping):
+            raise OptionError(f"base_options must be a dict or None, got {self.base_options!r}")
+        self._ignited()
+
+    def _ignited(self) -> Any:
+        """The base with the regulariser."""
+        return registry.make(self.base, dict(self.base_options or {}) | {"sharpness": self.kind})
 
     def refuses(self, problem: Problem) -> str | None:
-        """Anything but an Offline problem."""
-        return refuses_all_but_tables(problem)
+        """What the base refuses."""
+        reason: str | None = self._ignited().refuses(problem)
+        return reason
 
     def start(self, problem: Problem, rng: Generator) -> OfflineRun:
         """Return a new run of the base."""
-        run: OfflineRun = registry.make(self.base, {"sharpness": self.kind}).start(problem, rng)
+        run: OfflineRun = self._ignited().start(problem, rng)
         return run
 
 

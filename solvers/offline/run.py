@@ -17,7 +17,7 @@ from optengine.problems.offline import Offline
 from optengine.solvers.offline.choosing import SPACING, choose, pessimistic
 from optengine.solvers.offline.ensemble import Ensemble, Model
 from optengine.solvers.offline.relaxed import Relaxed, ascend
-from optengine.solvers.offline.searching import Pool, all_points, in_chunks, substitute
+from optengine.solvers.offline.searching import MOST_CHILDREN, Pool, all_points, in_chunks, substitute
 from optengine.solvers.offline.table import Table
 from optengine.solvers.offline.trust import Nearness, calibrate, warnings_of
 from optengine.surrogates.posterior import Posterior, Setting, spread_rows
@@ -30,6 +30,7 @@ Floats = NDArray[np.float64]
 DEPTHS = (25, 50, 100, 200)  # steps of the ascent after which its points are candidates
 STARTS = 128  # best rows from which searches start
 MOST_ROWS = 3000  # that a Gaussian process is fitted to
+WORK = 2**17  # features of the children of one generation of substitutions: wide spaces look at fewer
 CONSTRAINT = Setting(0.33, 1e-2, 0.1)  # of the models of observed constraints
 NEUTRAL = Setting(0.33, 1e-2, 0.1)  # of intervals where no setting was chosen
 
@@ -104,6 +105,7 @@ class OfflineRun(ABC):
                 control.stop,
                 repair=table.kept,
                 n=8 * self._problem.n_candidates,
+                most=min(MOST_CHILDREN, max(256, WORK // table.features.n)),
             )
             pools.append(Pool(found, ["substitution"] * len(found)))
         return Pool.join(pools)

@@ -92,6 +92,7 @@ def substitute(
     generations: int = 30,
     repair: Callable[[Batch, Generator], Batch] | None = None,
     n: int = 1024,
+    most: int = MOST_CHILDREN,
 ) -> Batch:
     """Evolve by single substitutions, the best `keep` surviving, and return the best n points seen, best first.
 
@@ -103,7 +104,7 @@ def substitute(
     for _ in range(generations):
         if stop():
             break
-        children = substitutions(space, parents, rng)
+        children = substitutions(space, parents, rng, most)
         children = children if repair is None else repair(children, rng)
         children = np.unique(children, axis=0)
         f = in_chunks(score, children, stop)

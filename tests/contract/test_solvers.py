@@ -131,6 +131,7 @@ SMALL = {
 LIGHT: dict[str, dict[str, object]] = {
     "coms": SMALL,
     "gradient_ascent": SMALL,
+    "ignite": {"base_options": SMALL},
     "match_opt": SMALL,
     "ram": SMALL,
     "root": {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from typing import Any
 
 import numpy as np
@@ -207,6 +208,13 @@ def test_auto_is_the_portfolio_and_says_why() -> None:
     assert hill(result.details["candidates"]).max() > -0.01
 
 
+def test_auto_takes_ranking_networks_for_sequences() -> None:
+    X = DNA.sample(60, np.random.default_rng(0))
+    table = Offline(DNA, X, X.sum(axis=1), 4, encoded=True, duplicates="mean")
+    has_torch = importlib.util.find_spec("torch") is not None
+    assert oe.registry.choose(table, None, 1)[0] == ("ram" if has_torch else "gp_portfolio")
+
+
 def test_minimising_is_maximising_upside_down() -> None:
     table = hill_table()
     mirrored = Offline([(0, 1)] * 3, table.X, -table.y, 16)
@@ -230,6 +238,8 @@ def test_ignite_is_its_base_with_the_regulariser() -> None:
     table = hill_table(120)
     one = oe.solve(table, "gradient_ascent", seed=0, options=NEURAL | {"sharpness": "fixed"})
     assert (one.details["multiplier"] == np.float32(0.01)).all()
+    other = oe.solve(table, oe.solvers.Ignite(kind="fixed", base_options=NEURAL), seed=0)
+    np.testing.assert_array_equal(other.details["candidates"], one.details["candidates"])
     plain = oe.solve(table, "gradient_ascent", seed=0, options=NEURAL)
     assert not np.array_equal(one.details["candidates"], plain.details["candidates"])
     with pytest.raises(OptionError, match="base must be an offline solver"):
