@@ -32,7 +32,7 @@ import numpy as np
 from rows import header
 
 import optengine as oe
-from optengine.backends.linear import BACKENDS, refusal
+from optengine.backends.terms import BACKENDS, refusal
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("OPTENGINE_DATA", ROOT.parent / "shared" / "data")) / "combinatorial" / "miplib"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from optengine.backends.linear import BACKENDS, LinearResult, LinearStatus, solve_linear
+from optengine.backends.linear import solve_linear
+from optengine.backends.terms import BACKENDS, LinearResult, LinearStatus
 
 __all__ = ["BACKENDS", "LinearResult", "LinearStatus", "solve_linear"]

@@ -12,8 +12,8 @@ import sys
 import threading
 from typing import Any, BinaryIO
 
-from optengine.backends.linear import BACKENDS
 from optengine.backends.running import Events, perform
+from optengine.backends.terms import BACKENDS
 
 
 class _Pipe:

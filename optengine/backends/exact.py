@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from optengine.backends.linear import LinearResult, LinearStatus, solve_linear
+from optengine.backends.linear import solve_linear
+from optengine.backends.terms import LinearResult, LinearStatus
 from optengine.core.errors import OptEngineError
 from optengine.core.linear import LinearModel
 

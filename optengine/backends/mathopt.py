@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from optengine.backends.linear import LinearResult, LinearStatus, Task, settled
 from optengine.backends.running import Events
+from optengine.backends.terms import LinearResult, LinearStatus, Task, settled
 from optengine.core.errors import OptEngineError
 from optengine.core.linear import LinearModel
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from optengine.backends.linear import LinearStatus, settled, solve_linear
+from optengine.backends.linear import solve_linear
+from optengine.backends.terms import LinearStatus, settled
 from optengine.core.errors import OptEngineError
 from optengine.core.linear import LinearModel
 

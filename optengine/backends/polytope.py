@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from optengine.backends.linear import LinearStatus, solve_linear
+from optengine.backends.linear import solve_linear
+from optengine.backends.terms import LinearStatus
 from optengine.core.linear import LinearModel
 
 Floats = NDArray[np.float64]

@@ -23,7 +23,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from optengine.backends.linear import BACKENDS, LinearResult, LinearStatus, Task, settled
+from optengine.backends.terms import BACKENDS, LinearResult, LinearStatus, Task, settled
 from optengine.core.errors import OptEngineError, require
 from optengine.core.linear import LinearModel
 

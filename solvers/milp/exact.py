@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.random import Generator
 
-from optengine.backends.linear import BACKENDS, LinearResult, LinearStatus, installed, refusal, solve_linear
+from optengine.backends.linear import solve_linear
 from optengine.backends.running import in_process, prepare
+from optengine.backends.terms import BACKENDS, LinearResult, LinearStatus, installed, refusal
 from optengine.core.errors import OptEngineError
 from optengine.core.linear import LinearModel
 from optengine.core.solver import Control

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.random import Generator
 
-from optengine.backends.linear import BACKENDS, refusal
+from optengine.backends.terms import BACKENDS, refusal
 from optengine.core.solver import Control
 from optengine.problems.milp import MILP
 from optengine.solvers.milp.exact import backend_for, ready

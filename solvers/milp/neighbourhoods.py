@@ -16,7 +16,8 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from optengine.backends.linear import LinearResult, LinearStatus, solve_linear
+from optengine.backends.linear import solve_linear
+from optengine.backends.terms import LinearResult, LinearStatus
 from optengine.core.errors import OptEngineError
 from optengine.core.linear import LinearModel
 from optengine.problems.milp import MILP

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from optengine.backends.linear import BACKENDS
+from optengine.backends.terms import BACKENDS
 from optengine.core.errors import OptionError, did_you_mean
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from optengine.backends.linear import LinearResult, LinearStatus
 from optengine.backends.polish import completed
+from optengine.backends.terms import LinearResult, LinearStatus
 from optengine.core.solver import Control
 from optengine.problems.milp import MILP
 

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from optengine.backends.linear import BACKENDS, LinearResult, LinearStatus, refusal
+from optengine.backends.terms import BACKENDS, LinearResult, LinearStatus, refusal
 from optengine.core.errors import OptionError, require
 from optengine.core.solver import Control
 from optengine.problems.milp import MILP

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from optengine.backends.linear import BACKENDS, LinearResult, LinearStatus, solve_linear
+from optengine.backends.linear import solve_linear
+from optengine.backends.terms import BACKENDS, LinearResult, LinearStatus
 from optengine.core.linear import LinearModel
 from optengine.solvers.milp.reporting import Desk
 

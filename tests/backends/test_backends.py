@@ -239,7 +239,7 @@ def test_a_rounded_point_gets_new_real_variables() -> None:
 def test_whatever_a_library_raises_is_one_of_ours(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
     need(backend)
     broken = dataclasses.replace(
-        BACKENDS[backend], place="optengine.backends.linear:check_backend", process=False
+        BACKENDS[backend], place="optengine.backends.terms:check_backend", process=False
     )  # takes other arguments
     monkeypatch.setitem(BACKENDS, backend, broken)
     with pytest.raises(OptEngineError, match=f"backend '{backend}' broke down on a model of .*: TypeError"):

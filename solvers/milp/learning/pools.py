@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from optengine.backends.linear import LinearStatus, check_backend, solve_linear
+from optengine.backends.linear import solve_linear
+from optengine.backends.terms import LinearStatus, check_backend
 from optengine.core.errors import OptEngineError, StorageError
 from optengine.core.linear import LinearModel
 from optengine.problems.milp import MILP
