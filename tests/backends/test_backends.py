@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from numpy.random import default_rng
 from scipy import sparse
 
-from optengine.backends import BACKENDS, LinearStatus, linear, running, solve_linear
+from optengine.backends import BACKENDS, LinearStatus, running, solve_linear, terms
 from optengine.backends.polish import completed
 from optengine.backends.whole import whole_model
 from optengine.core.errors import MissingDependency, OptEngineError, ProblemError
@@ -28,7 +28,7 @@ LINEAR = [name for name, can in BACKENDS.items() if not can.integers]
 
 
 def need(backend: str) -> None:
-    if not linear.installed(backend):
+    if not terms.installed(backend):
         pytest.skip(f"{BACKENDS[backend].module} is not installed")
 
 

@@ -14,7 +14,7 @@ from numpy.random import default_rng
 from scipy import sparse
 
 import optengine as oe
-from optengine.backends import BACKENDS, LinearResult, LinearStatus, linear
+from optengine.backends import BACKENDS, LinearResult, LinearStatus, linear, terms
 from optengine.core.errors import OptionError, ProblemError, SolverNotSuitable
 from optengine.problems.milp import MILP
 from optengine.solvers.milp import exact, stage
@@ -58,7 +58,7 @@ def test_small_models_are_solved(solver: str, seed: int) -> None:
 
 @pytest.mark.parametrize("backend", [b for b in BACKENDS if BACKENDS[b].integers] + ["race"])
 def test_every_backend_and_the_race(backend: str) -> None:
-    if backend in BACKENDS and not linear.installed(backend):
+    if backend in BACKENDS and not terms.installed(backend):
         pytest.skip("needs ortools")
     problem = easy(real=0.0)
     result = oe.solve(problem, oe.solvers.MILPExact(backend=backend), seed=0)
@@ -73,7 +73,7 @@ def test_auto_takes_it() -> None:
     result = oe.solve(easy())
     assert (result.solver, result.reason) == ("milp", "rule 0: a mixed-integer program")
     assert exact.backend_for(easy().model, 1) == "highs"
-    assert exact.backend_for(easy(real=0.0).model, 8) == ("cpsat" if linear.installed("cpsat") else "highs")
+    assert exact.backend_for(easy(real=0.0).model, 8) == ("cpsat" if terms.installed("cpsat") else "highs")
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
@@ -118,11 +118,11 @@ def test_unbounded_models() -> None:
 def test_linear_programmes() -> None:
     problem = MILP([1, 2], [[1, 1]], lower=1)
     for backend in ("auto", "glop", "race"):
-        if backend == "glop" and not linear.installed("glop"):
+        if backend == "glop" and not terms.installed("glop"):
             continue
         result = oe.solve(problem, oe.solvers.MILPExact(backend=backend))
         assert (result.status, result.fun) == ("optimal", 1)
-    if linear.installed("pdlp"):
+    if terms.installed("pdlp"):
         result = oe.solve(problem, oe.solvers.MILPExact(backend="pdlp"))
         assert (result.status, result.bound) == ("converged", None)
         assert result.fun == pytest.approx(1, abs=1e-5)
