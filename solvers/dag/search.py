@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 Integers = NDArray[np.int64]
 
+PICKY = 500  # rounds of kicks, at least, where paths of picks choose the parents
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderSearch:
@@ -52,7 +54,8 @@ class OrderSearch:
         swaps: look at swaps as well where no insertion helps.
         strength: nodes that a kick carries away, >= 1.
         reach: how far at most, as a share of the order, in (0, 1].
-        patience: rounds without a better score before a restart, >= 1. None: 20 a node.
+        patience: rounds without a better score before a restart, >= 1. None: 20 a node, and 500 at least where a path
+            of picks chooses the parents.
         restarts: random orders that the search goes on from after it stalled the first time, each until it stalls
             again, before it ends as converged, >= 0. None: it goes on until a limit.
 
@@ -121,7 +124,7 @@ class OrderSearchRun:
         tiny = tiny_like(self._problem)
         state = state_of(tiny, np.arange(4))
         state.descend(FREE, rng, True)
-        state.kick(FREE, rng, 1, 1.0)
+        state.kick(FREE, rng, 1, 1.0, 50)
         tiny.evaluate(np.arange(4.0)[None, :])
 
     def search(self, control: Control) -> None:
@@ -130,11 +133,15 @@ class OrderSearchRun:
         if on_device:
             self._device = DeviceDescents(self._problem)
         home = self._first(control)
-        patience = self._options.patience or 20 * self._problem.n_nodes
+        if one_order(self._problem):  # there is no move to spend the budget on
+            control.conclude("converged", "what is known allows one order")  # type: ignore[attr-defined]
+            return
+        patience = self._options.patience or usual_patience(self._problem)
         while not control.stop():
             quiet = 0
             while quiet < patience and not control.stop():
-                made, better = home.kick(control, self._rng, self._options.strength, self._options.reach)
+                strength, reach = self._options.strength, self._options.reach
+                made, better = home.kick(control, self._rng, strength, reach, patience - quiet)
                 self._counts["rounds"] += made
                 quiet = 0 if better else quiet + made
                 if better:
@@ -192,6 +199,18 @@ class OrderSearchRun:
         if state.value < self._offered:
             self._offered = state.value
             control.incumbent(state.order.astype(np.float64))
+
+
+def usual_patience(problem: DAGProblem) -> int:
+    """Rounds without a better score before a restart; paths of picks have more local optima, and cheap rounds."""
+    least = PICKY if isinstance(problem.local, SparseTerms) else 1
+    return max(20 * problem.n_nodes, least)
+
+
+def one_order(problem: DAGProblem) -> bool:
+    """Whether tiers and required edges put every two nodes in order."""
+    d = problem.n_nodes
+    return int(problem.before.sum()) == d * (d - 1) // 2
 
 
 def tiny_like(problem: DAGProblem) -> DAGProblem:

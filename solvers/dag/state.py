@@ -100,12 +100,14 @@ class State:
 
         return np.asarray(order_search.changes(self._U, self._M, np.ascontiguousarray(pairs), True))
 
-    def kick(self, control: Control, rng: Generator, strength: int, reach: float) -> tuple[int, int]:
-        """Rounds of kicks and descents for some 50 ms; the rounds made and those that improved."""
+    def kick(
+        self, control: Control, rng: Generator, strength: int, reach: float, most: int
+    ) -> tuple[int, int]:
+        """Rounds of kicks and descents for some 50 ms, `most` of them; the rounds made and those that improved."""
         from optengine.kernels import order_search
 
         d = len(self.order)
-        rounds = max(1, CHUNK // 10 // d**2)
+        rounds = max(1, min(CHUNK // 10 // d**2, most))
         nodes = rng.permuted(np.tile(np.arange(d), (rounds, 1)), axis=1)
         draws = rng.random((rounds, strength, 2))
         draws[:, :, 1] = 0.5 + reach * (draws[:, :, 1] - 0.5)

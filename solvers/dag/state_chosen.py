@@ -63,10 +63,13 @@ class TableState:
             self.refresh()
         return True
 
-    def kick(self, control: Control, rng: Generator, strength: int, reach: float) -> tuple[int, int]:
-        """Some rounds of kicks and descents; the rounds made and those that improved."""
+    def kick(
+        self, control: Control, rng: Generator, strength: int, reach: float, most: int
+    ) -> tuple[int, int]:
+        """Some rounds of kicks and descents, `most` of them; the rounds made and those that improved."""
         better, d = 0, len(self.order)
-        for made in range(ROUNDS):
+        rounds = min(ROUNDS, most)
+        for made in range(rounds):
             home, value = self.order.copy(), self.value
             for _ in range(strength):
                 i = int(rng.integers(d))
@@ -80,7 +83,7 @@ class TableState:
                 self.order, self.value = home, value
             if not whole:
                 return made + 1, better
-        return ROUNDS, better
+        return rounds, better
 
     def _carry(self, i: int, j: int) -> None:
         """Carry the node at position i towards j as far as what is known allows."""
@@ -147,12 +150,14 @@ class PathState:
         self.refresh()
         return True
 
-    def kick(self, control: Control, rng: Generator, strength: int, reach: float) -> tuple[int, int]:
-        """Rounds of kicks and descents; the rounds made and those that improved."""
+    def kick(
+        self, control: Control, rng: Generator, strength: int, reach: float, most: int
+    ) -> tuple[int, int]:
+        """Rounds of kicks and descents, `most` of them; the rounds made and those that improved."""
         from optengine.kernels.order_sparse_moves import sparse_kicks
 
         d = len(self.order)
-        rounds = max(1, PLACES // 3 // d**2)
+        rounds = max(1, min(PLACES // 3 // d**2, most))
         nodes = rng.permuted(np.tile(np.arange(d), (rounds, 1)), axis=1)
         draws = rng.random((rounds, strength, 2))
         draws[:, :, 1] = 0.5 + reach * (draws[:, :, 1] - 0.5)

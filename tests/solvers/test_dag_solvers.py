@@ -130,6 +130,24 @@ KINDS = [
 ]
 
 
+@pytest.mark.parametrize("kind", KINDS[:5] + KINDS[6:] + [{}])
+def test_where_one_order_is_allowed_the_search_ends(kind: dict[str, Any]) -> None:
+    X = np.random.default_rng(0).standard_normal((60, 4))
+    problem = DAGProblem(X, **kind, tiers=[[2, 1], [0, 3]], required=[(1, 2), (3, 0)])
+    result = oe.solve(problem, "order_search", budget=50, seed=0)
+    assert result.status == "converged"
+    assert "one order" in result.message
+    assert result.x.tolist() == [1, 2, 3, 0]
+
+
+@pytest.mark.parametrize("kind", KINDS[:5] + [{}])
+def test_kicks_end_with_the_patience(kind: dict[str, Any]) -> None:
+    options = {"restarts": 0, "patience": 30, "swaps": False}
+    result = oe.solve(random_problem(0, 4, **kind), "order_search", options=options, seed=0)
+    assert result.status == "converged"
+    assert result.details["rounds"] < 100
+
+
 @settings(max_examples=300, deadline=None)
 @given(st.integers(0, 10**6), st.integers(3, 7))
 def test_every_sparse_graph_obeys_what_is_known(seed: int, d: int) -> None:
