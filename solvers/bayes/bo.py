@@ -74,8 +74,8 @@ class BO:
         acquisition: what the next point maximises. "auto": "logei", the logarithm of expected improvement (Ament et
             al., NeurIPS 2023, arXiv:2310.20708) where values are exact, "qlognei", the same over what the best of the
             evaluated points may be (Letham et al., 2019, arXiv:1706.07094) where they are noisy; in the
-            botorch engine "gibbon", the information about the best value a unit of cost (Moss et al., JMLR 2021,
-            arXiv:2102.03324), where there are fidelities, and "qlognehvi" or "qlognparego" for several objectives; the
+            botorch engine "mfkg", the knowledge gradient a unit of cost (Wu et al., UAI 2019, arXiv:1903.04703), where
+            there are fidelities, and "qlognehvi" or "qlognparego" for several objectives; the
             others are BoTorch's ("ts": Thompson sampling). With constraints, times the probability of keeping them.
         surrogate: "auto" and "gp": a Gaussian process; the others are BoTorch's.
         kernel: "rbf", "matern52", or "auto": what the engine does best with.

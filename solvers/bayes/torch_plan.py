@@ -92,7 +92,7 @@ def acquisition_for(options: BO, problem: Problem) -> str:
     if torch_options(options).risk is not None:
         return "qlognei"
     if problem.space.fidelity and options.surrogate in ("auto", "multifidelity"):
-        return "gibbon"
+        return "mfkg"
     return "qlognei" if problem.noisy or options.noise else "logei"
 
 
