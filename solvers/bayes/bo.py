@@ -69,11 +69,14 @@ class BO:
 
     Attributes:
         engine: "fast" (our own Gaussian process), "botorch" (pip install 'optengine[bayes]'), or "auto": fast wherever
-            it can, botorch for several objectives and for the acquisitions and surrogates that only it has.
+            it can, botorch for several objectives, for fidelities (the fast one evaluates at the target only) and for
+            the acquisitions and surrogates that only it has.
         acquisition: what the next point maximises. "auto": "logei", the logarithm of expected improvement (Ament et
             al., NeurIPS 2023, arXiv:2310.20708) where values are exact, "qlognei", the same over what the best of the
-            evaluated points may be (Letham et al., 2019, arXiv:1706.07094) where they are noisy; the others are
-            BoTorch's ("ts": Thompson sampling). With constraints, times the probability of keeping them.
+            evaluated points may be (Letham et al., 2019, arXiv:1706.07094) where they are noisy; in the
+            botorch engine "mfkg", the knowledge gradient a unit of cost (Wu et al., UAI 2019, arXiv:1903.04703), where
+            there are fidelities, and "qlognehvi" or "qlognparego" for several objectives; the
+            others are BoTorch's ("ts": Thompson sampling). With constraints, times the probability of keeping them.
         surrogate: "auto" and "gp": a Gaussian process; the others are BoTorch's.
         kernel: "rbf", "matern52", or "auto": what the engine does best with.
         warping: whether numbers pass through fitted Kumaraswamy distributions (Snoek et al., ICML 2014,
@@ -166,7 +169,7 @@ class BO:
         """Return "fast" or "botorch": what `problem` gets."""
         engine = self._asked_engine()
         if engine == "auto":
-            engine = "fast" if problem.n_objectives == 1 else "botorch"
+            engine = "fast" if problem.n_objectives == 1 and not problem.space.fidelity else "botorch"
         return engine
 
     def refuses(self, problem: Problem) -> str | None:
@@ -183,7 +186,10 @@ class BO:
         if importlib.util.find_spec(TORCH_RUN) is None:
             return "it has no engine for this problem"
         if importlib.util.find_spec("botorch") is None:
-            return "engine 'botorch' needs BoTorch: pip install 'optengine[bayes]'"
+            needs = "needs BoTorch: pip install 'optengine[bayes]'"
+            if self._asked_engine() == "auto" and problem.n_objectives == 1:
+                return f"fidelity=True {needs}, or use engine='fast', which evaluates at the target only"
+            return f"engine 'botorch' {needs}"
         return refusal(self, problem)
 
     def start(self, problem: Problem, rng: Generator) -> Any:

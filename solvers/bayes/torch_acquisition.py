@@ -18,6 +18,7 @@ from botorch.acquisition.analytic import (
     LogConstrainedExpectedImprovement,
     LogExpectedImprovement,
     LogProbabilityOfFeasibility,
+    PosteriorMean,
 )
 from botorch.acquisition.cost_aware import CostAwareUtility
 from botorch.acquisition.joint_entropy_search import qJointEntropySearch
@@ -62,6 +63,7 @@ ONE_MODEL = (
     "pes",
     "mfmes",
     "ucb",
+    "mean",
 )  # they look at the objective's model alone
 BELIEVED = ("kg", "mfkg", "jes")  # pending points enter as if they had given their posterior mean
 N_SET = 48  # points of the knowledge gradient's set by each of two rules
@@ -244,6 +246,11 @@ def _feasibility(s: Situation) -> Any:
     return LogProbabilityOfFeasibility(s.model, constraints={s.k + i: (None, 0.0) for i in range(s.m)})
 
 
+def _mean(s: Situation) -> Any:
+    """Where fidelities below the target were all that was told: the model's best guess."""
+    return PosteriorMean(s.objective)
+
+
 def _ucb(s: Situation) -> Any:
     return qUpperConfidenceBound(s.objective, beta=s.beta, sampler=s.sampler(), X_pending=s.pending)
 
@@ -351,6 +358,7 @@ MAKERS: dict[str, Callable[[Situation], Any]] = {
     "qlognei": _qlognei,
     "risk": _risk,
     "feasibility": _feasibility,
+    "mean": _mean,
     "ucb": _ucb,
     "mes": _mes,
     "gibbon": _gibbon,

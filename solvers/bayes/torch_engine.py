@@ -82,7 +82,7 @@ class Engine:
     def ready(self) -> bool:
         """Whether there is enough for a model."""
         counts = ~self._told.failed if self.plan.lower else self.counting
-        return int(counts.sum()) >= 2 and bool(self.counting.any())
+        return int(counts.sum()) >= 2
 
     def _targets(self) -> Targets:
         if "targets" not in self._cache:
@@ -169,6 +169,10 @@ class Engine:
             deadline: value of time.monotonic() to be back at. at_target: keep to the target fidelity.
         """
         name = self._name()
+        if self.plan.lower and not self.counting.any() and name not in (*LOWER, "feasibility"):
+            at_target = True  # what improves on the best at the target needs one
+        if at_target and name != "feasibility":
+            name = self._confirming(name)
         lower = self.plan.lower and not at_target and name in LOWER
         search = Search(
             self.space,
@@ -185,12 +189,18 @@ class Engine:
         self._success.learn(self._inputs_of_all(), self._told.failed)
         if name == "ts":
             return self._sampled(search, best)
-        if at_target and name in LOWER and not self.m:  # what is learnt below pays only where it is confirmed
-            name = "logei"
         row: Batch | None = search.maximize(self._value(name, search, best, lower), best, self.taken)
         if row is None or not self.plan.lower or name not in THEN_LEVEL or at_target:
             return row
         return self._at_level(row)
+
+    def _confirming(self, name: str) -> str:
+        """The acquisition of the target's turn: what was learnt below pays only where it is confirmed."""
+        if not self.counting.any():
+            return "mean"
+        if name in THEN_LEVEL:
+            return name
+        return "qlognei" if self._problem.noisy or self.plan.noise else "logei"
 
     def _at_level(self, row: Batch) -> Batch:
         """Return the row at the fidelity that tells most about its value at the target, per cost.
@@ -232,7 +242,7 @@ class Engine:
         t = self._targets()
         counts = self.counting[t.rows]
         if not counts.any():
-            return self._told.X[t.rows][-N_BEST:]
+            counts = np.ones(len(t.rows), dtype=bool)
         X, Y, G = self._told.X[t.rows][counts], t.Y[counts], t.G[counts]
         violation = np.maximum(G, 0.0).sum(axis=1)
         if self.k > 1 and (violation <= 0).any():

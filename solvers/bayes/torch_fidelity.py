@@ -23,7 +23,7 @@ Floats = NDArray[np.float64]
 GRID = 9  # values of a continuous fidelity that are looked at
 MOST_LEVELS = 32  # of a discrete one
 SHARE = 1.0  # cost of cheap evaluations, as a share of the target's, after which a target evaluation is due
-START = 0.5  # cost of the first points, as a share of what they would cost at the target
+START = 0.5  # cost of the first points, as a share of what a design at the target would cost
 
 
 def levels_of(space: Space) -> dict[int, Floats]:
@@ -117,7 +117,7 @@ class Costs:
 
 
 class Schedule:
-    """The first points over all fidelities, and the turns of the target."""
+    """The first points, all cheap, and the turns of the target: half of the cost goes to either."""
 
     def __init__(self, space: Space, costs: Costs) -> None:
         self._space, self._costs = space, costs
@@ -125,24 +125,11 @@ class Schedule:
         self.spent_below = 0.0  # cost of cheap rows since the last one at the target
 
     def first(self, n: int, middle: Batch) -> list[dict[int, float]]:
-        """Return the fidelities of the first points: nested, each level at an equal share of START * n targets."""
-        stages = max(len(values) for values in self._levels.values())
-        rows = []
-        for i in np.unique(np.rint(np.linspace(0, stages - 1, min(stages, 3))).astype(int)):
-            level = {
-                column: float(values[round(i * (len(values) - 1) / max(stages - 1, 1))])
-                for column, values in self._levels.items()
-            }
-            row = middle.copy()
-            for column, value in level.items():
-                row[:, column] = value
-            rows.append((level, float(self._costs(row)[0])))
-        top = rows[-1][1]
-        plan: list[dict[int, float]] = []
-        for level, cost in rows:
-            count = int(np.clip(START * n * top / (len(rows) * cost), 1, 2 * n))
-            plan += [level] * (max(2, count) if level is rows[-1][0] else count)
-        return plan
+        """Return the fidelities of the first points, all the cheapest: START * n targets' worth, 2 n at most."""
+        lowest = {column: float(values[0]) for column, values in self._levels.items()}
+        target = {column: float(value) for column, value in self._space.fidelity.values()}
+        low, top = (float(self._costs(at(middle, level))[0]) for level in (lowest, target))
+        return [lowest] * int(np.clip(START * n * top / low, min(n, 2), 2 * n))
 
     def asked(self, X: Batch) -> None:
         """Note rows asked."""
@@ -152,23 +139,14 @@ class Schedule:
             )
 
     def due(self, middle: Batch) -> bool:
-        """Whether as much went into cheap rows as one at the target costs."""
-        row = middle.copy()
-        for column, target in self._space.fidelity.values():
-            row[:, column] = target
-        return self.spent_below >= SHARE * float(self._costs(row)[0])
+        """Whether SHARE of what one row at the target costs went into cheap ones since the last."""
+        target = {column: float(value) for column, value in self._space.fidelity.values()}
+        return self.spent_below >= SHARE * float(self._costs(at(middle, target))[0])
 
 
-def drawn(X: Batch, plan: list[dict[int, float]]) -> Batch:
-    """Return the first points with their fidelities: every level begins with the same points."""
-    out: list[Batch] = []
-    starts: dict[tuple[tuple[int, float], ...], int] = {}
-    for level in plan:
-        key = tuple(sorted(level.items()))
-        at = starts.get(key, 0)
-        starts[key] = at + 1
-        row = X[at % len(X)].copy()
-        for column, value in level.items():
-            row[column] = value
-        out.append(row)
-    return np.array(out)
+def at(X: Batch, level: dict[int, float]) -> Batch:
+    """Return the rows at other fidelities."""
+    out = np.array(X)
+    for column, value in level.items():
+        out[:, column] = value
+    return out

@@ -91,6 +91,8 @@ def acquisition_for(options: BO, problem: Problem) -> str:
         return "qlognehvi" if few else "qlognparego"
     if torch_options(options).risk is not None:
         return "qlognei"
+    if problem.space.fidelity and options.surrogate in ("auto", "multifidelity"):
+        return "mfkg"
     return "qlognei" if problem.noisy or options.noise else "logei"
 
 

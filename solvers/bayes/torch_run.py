@@ -131,16 +131,18 @@ class TorchRun:
         return row
 
     def _begun_below(self) -> Batch | None:
-        """The next of the first points over all fidelities, or None after the last."""
-        from optengine.solvers.bayes.torch_fidelity import drawn
+        """The next of the first points, at the cheapest fidelity, or None after the last."""
+        from optengine.solvers.bayes.torch_fidelity import at
 
         if self._first is None:
             points = self._design.draw(2 * self._n_initial, self._told)
-            plan = self._schedule.first(self._n_initial, points[:1])
-            self._first = list(drawn(points, plan)) if not len(self._told) else []
+            levels = self._schedule.first(self._n_initial, points[:1])
+            self._first = [at(row[None, :], level) for row, level in zip(points, levels, strict=False)]
+            if len(self._told):
+                self._first = []
         if not self._first:
             return None
-        row = np.asarray(self._repair.repair(self._first.pop(0)[None, :], self._rng))
+        row = np.asarray(self._repair.repair(self._first.pop(0), self._rng))
         self._schedule.asked(row)
         return row
 

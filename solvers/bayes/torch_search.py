@@ -271,24 +271,10 @@ class Search:
 def batched_lbfgs(function: Callable[..., tuple[Floats, Floats]], start: Floats, maxiter: int) -> Floats:
     """Minimise independent functions together from start (k, d) in the unit cube; return the points (k, d).
 
-    BoTorch's batched L-BFGS-B steps every row on its own; older versions of BoTorch get SciPy's on the sum.
+    BoTorch's batched L-BFGS-B steps every row on its own.
     """
-    try:
-        from botorch.optim.batched_lbfgs_b import fmin_l_bfgs_b_batched
-    except ImportError:
-        from scipy.optimize import minimize
+    from botorch.optim.batched_lbfgs_b import fmin_l_bfgs_b_batched
 
-        shape = start.shape
-
-        def total(v: Floats) -> tuple[float, Floats]:
-            f, g = function(v.reshape(shape))
-            return float(f.sum()), g.ravel()
-
-        bounds = [(0.0, 1.0)] * start.size
-        found = minimize(
-            total, start.ravel(), jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": maxiter}
-        )
-        return np.asarray(found.x).reshape(shape)
     box = [(0.0, 1.0)] * start.shape[1]
     x, _, _ = fmin_l_bfgs_b_batched(  # type: ignore[no-untyped-call]
         function, start, bounds=box, maxiter=maxiter, pass_batch_indices=True, factr=1e9

@@ -21,7 +21,7 @@ from optengine.engine import solve  # noqa: E402
 from optengine.solvers.bayes import BO  # noqa: E402
 from optengine.solvers.bayes.torch_acquisition import MAKERS, Situation, make  # noqa: E402
 from optengine.solvers.bayes.torch_features import Features  # noqa: E402
-from optengine.solvers.bayes.torch_fidelity import Costs, Schedule, drawn, levels_of  # noqa: E402
+from optengine.solvers.bayes.torch_fidelity import Costs, Schedule, levels_of  # noqa: E402
 from optengine.solvers.bayes.torch_gradient import KnowledgeGradient  # noqa: E402
 from optengine.solvers.bayes.torch_options import TorchOptions  # noqa: E402
 from optengine.solvers.bayes.torch_search import Search  # noqa: E402
@@ -144,9 +144,9 @@ def ladder(cost: Any = lambda x: COST[x["s"]]) -> Problem:
     return Problem(cheap, Space(x=Real(0, 1), s=Ordinal([1, 2, 3], fidelity=True)), cost=cost)
 
 
-@pytest.mark.parametrize("acquisition", ["auto", "mfkg", "mfmes", "gibbon"])
+@pytest.mark.parametrize("acquisition", ["auto", "logei", "gibbon", "mfmes"])
 def test_fidelities_are_used_and_only_the_target_counts(acquisition: str) -> None:
-    result = solve(ladder(), BO(**QUICK, acquisition=acquisition), budget=60, max_cost=75.0, seed=0)
+    result = solve(ladder(), BO(**QUICK, acquisition=acquisition), budget=60, max_cost=45.0, seed=0)
     level = result.history.X[:, 1]
     assert (level < 2).any()
     assert (level == 2).any()
@@ -160,7 +160,7 @@ def test_continuous_fidelities_and_reported_costs() -> None:
         return {"f": (x - 0.3) ** 2 + 0.2 * (1 - t) * x, "cost": 1.0 + 9.0 * t}
 
     problem = Problem(simulate, Space(x=Real(0, 1), t=Real(0.1, 1.0, fidelity=True)), objectives="f")
-    result = solve(problem, BO(**QUICK), budget=30, max_cost=90.0, seed=0)
+    result = solve(problem, BO(**QUICK), budget=30, max_cost=60.0, seed=0)
     assert (result.history.X[:, 1] < 1.0).any()
     assert result.x["t"] == 1.0
 
@@ -174,20 +174,39 @@ def test_costs_are_learnt_from_what_is_told() -> None:
     np.testing.assert_allclose(costs(X), 2.0 * X[:, 1] ** 1.5, rtol=0.05)
 
 
-def test_the_first_points_are_nested_and_share_the_cost() -> None:
+def test_the_first_points_are_cheap_and_the_targets_turn_comes() -> None:
     problem = ladder()
     space = problem.space
     schedule = Schedule(space, Costs(problem, Features(space), space))
     X = space.sample(20, np.random.default_rng(0))
-    rows = drawn(X, schedule.first(6, X[:1]))
-    counts = np.bincount(rows[:, 1].astype(int))
-    assert counts[0] >= counts[1] >= counts[2] >= 2
-    for level in (1, 2):
-        assert set(rows[rows[:, 1] == level, 0]) <= set(rows[rows[:, 1] == 0, 0])
+    assert schedule.first(6, X[:1]) == [{1: 0.0}] * 12
     assert not schedule.due(X[:1])
-    schedule.asked(np.tile([[0.5, 0.0]], (11, 1)))
+    schedule.asked(np.tile([[0.5, 0.0]], (10, 1)))
     assert schedule.due(X[:1])
+    schedule.asked(np.array([[0.5, 2.0]]))
+    assert not schedule.due(X[:1])
     assert levels_of(space)[1].tolist() == [0.0, 1.0, 2.0]
+
+
+def test_the_first_points_cost_no_more_than_half_of_as_many_at_the_target() -> None:
+    problem = ladder(cost=lambda x: 9.0 + x["s"] / 3.0)
+    space = problem.space
+    schedule = Schedule(space, Costs(problem, Features(space), space))
+    assert len(schedule.first(6, space.sample(1, np.random.default_rng(0)))) == 3
+
+
+@pytest.mark.parametrize("acquisition", ["logei", "auto"])
+def test_the_first_target_is_where_the_model_expects_the_best(acquisition: str) -> None:
+    problem = ladder()
+    run = BO(**QUICK, acquisition=acquisition).start(problem, np.random.default_rng(0))
+    X = np.column_stack([np.linspace(0.0, 1.0, 9), np.zeros(9)])
+    told = problem.evaluate(X)
+    told.ids = np.full(9, -1)
+    run.tell(X, told)
+    while not problem.space.at_target(x := run.ask(1))[0]:
+        run.tell(x, problem.evaluate(x))
+    lowest = min(cheap(x, 1) for x in X[:, 0])
+    assert cheap(float(x[0, 0]), 1) < lowest + 0.1
 
 
 # -- several objectives ------------------------------------------------------------------------------------------------
@@ -208,9 +227,9 @@ def test_fronts_are_found(acquisition: str, options: dict[str, Any]) -> None:
     problem = Problem(
         trade, [(0.0, 1.0)] * 2, objectives=["cost", Objective("gain", "maximize")], constraints="heat"
     )
-    torch_options = TorchOptions(maxiter=15, fit_maxiter=20, n_samples=16, **options)
-    solver = BO(engine="botorch", acquisition=acquisition, n_raw=64, n_starts=2, torch=torch_options)
-    result = solve(problem, solver, budget=13, seed=0)
+    torch_options = TorchOptions(maxiter=10, fit_maxiter=15, n_samples=8, **options)
+    solver = BO(engine="botorch", acquisition=acquisition, n_raw=32, n_starts=2, torch=torch_options)
+    result = solve(problem, solver, budget=12, seed=0)
     assert result.front is not None
     volume = moocore.hypervolume(result.front.F * np.array([1.0, -1.0]), ref=np.array([1.0, 1.0]))
     assert volume > 0.72
