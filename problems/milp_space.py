@@ -169,7 +169,8 @@ def _implied(model: LinearModel, low: Floats, high: Floats) -> tuple[Floats, Flo
         others = count[rows] - infinite
         rest = bound[rows] - (total[rows] - np.where(infinite, 0.0, least))
         usable = (others == 0) & np.isfinite(bound[rows])
-        limit = np.where(usable, rest, np.inf) / np.where(usable, signed, 1.0)
+        with np.errstate(over="ignore"):  # a tiny coefficient bounds nothing
+            limit = np.where(usable, rest, np.inf) / np.where(usable, signed, 1.0)
         usable &= np.abs(limit) <= LARGEST
         up, down = usable & (signed > 0), usable & (signed < 0)
         np.minimum.at(new_high, columns[up], limit[up])
