@@ -130,7 +130,7 @@ KINDS = [
 ]
 
 
-@pytest.mark.parametrize("kind", KINDS[:5] + KINDS[6:] + [{}])
+@pytest.mark.parametrize("kind", [*KINDS[:5], *KINDS[6:], {}])
 def test_where_one_order_is_allowed_the_search_ends(kind: dict[str, Any]) -> None:
     X = np.random.default_rng(0).standard_normal((60, 4))
     problem = DAGProblem(X, **kind, tiers=[[2, 1], [0, 3]], required=[(1, 2), (3, 0)])
@@ -140,7 +140,7 @@ def test_where_one_order_is_allowed_the_search_ends(kind: dict[str, Any]) -> Non
     assert result.x.tolist() == [1, 2, 3, 0]
 
 
-@pytest.mark.parametrize("kind", KINDS[:5] + [{}])
+@pytest.mark.parametrize("kind", [*KINDS[:5], {}])
 def test_kicks_end_with_the_patience(kind: dict[str, Any]) -> None:
     options = {"restarts": 0, "patience": 30, "swaps": False}
     result = oe.solve(random_problem(0, 4, **kind), "order_search", options=options, seed=0)
