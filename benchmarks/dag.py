@@ -45,7 +45,8 @@ from optengine.problems import DAGProblem, random_weights, shd, simulate_linear
 SIZES, GRAPHS, NOISES = (20, 50, 100, 200), ("ER2", "ER4", "SF4"), ("gaussian", "exponential", "gumbel")
 SAMPLES = 1000
 # order_search ends after it stalled, in KICKS * d kicks, from RESTARTS random orders more: chosen on graphs 11 to 14.
-RESTARTS, KICKS = {20: 4, 50: 4, 100: 4, 200: 4, 500: 0}, 2
+RESTARTS = {20: 4, 50: 4, 100: 4, 200: 4, 500: 0}
+KICKS = {20: 2.0, 50: 2.0, 100: 2.0, 200: 2.0, 500: 0.5}
 LONG = {20: 40, 50: 40, 100: 30, 200: 8}  # restarts of `long`
 LIMIT = {20: 60.0, 50: 100.0, 100: 120.0, 200: 300.0, 500: 300.0}  # CPU seconds of each other method
 OURS, REFERENCE = ("order_search", "topo"), ("reference", "reference_gram")
@@ -78,7 +79,7 @@ def ours(
     """The order that one of our solvers ends with, from raw data on."""
     d, options = X.shape[1], {}
     if name == "order_search":
-        options = {"restarts": RESTARTS[d] if restarts is None else restarts, "patience": KICKS * d}
+        options = {"restarts": RESTARTS[d] if restarts is None else restarts, "patience": int(KICKS[d] * d)}
     x0 = None if start is None else [start]
     return np.asarray(solve(DAGProblem(X), name, seed=seed, x0=x0, options=options).x)
 

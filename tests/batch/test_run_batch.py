@@ -125,7 +125,7 @@ def test_solvers_may_be_instances_tables_and_auto(problem_named: Named) -> None:
         "chosen": "auto",
     }
     table = run_batch(problem_named(), solvers, budget=20)
-    assert [table.result("bowl", label, 0).solver for label in solvers] == ["cem", "cem", "cem"]
+    assert [table.result("bowl", label, 0).solver for label in solvers] == ["cem", "cem", "bo"]
     assert table.result("bowl", "small", 0).options["population"] == 10
 
 
