@@ -10,6 +10,7 @@ import pytest
 import optengine as oe
 from optengine import Problem, registry
 from optengine.core.errors import MissingDependency
+from optengine.solvers.bayes import TorchOptions
 from optengine.testing import Climber, check_solver
 
 
@@ -129,6 +130,7 @@ SMALL = {
     "training_steps": 40,
 }  # networks: what is checked does not depend on their size
 LIGHT: dict[str, dict[str, object]] = {
+    "bo": {"n_raw": 64, "n_starts": 2, "torch": TorchOptions(maxiter=10, fit_maxiter=20)},
     "coms": SMALL,
     "gradient_ascent": SMALL,
     "ignite": {"base_options": SMALL},
