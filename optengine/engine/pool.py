@@ -309,10 +309,12 @@ class Pool:
         self._executor = self._new_pool()
 
     def abandon(self) -> None:
-        """Leave what is still in flight: cancel what has not begun; our own running workers are killed at close."""
+        """Leave what is still in flight: a user's executor shall cancel it, our own workers are killed at close."""
         self._waiting.clear()
         self._given_up.clear()
-        self._left_running = [future for future in self._flying if not future.cancel()]
+        # A cancelled future breaks the thread by which loky kills its workers.
+        ours = self._user_executor is None
+        self._left_running = [future for future in self._flying if ours or not future.cancel()]
         self._flying.clear()
 
     def close(self, kill: bool = False) -> None:

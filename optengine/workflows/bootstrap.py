@@ -144,7 +144,7 @@ def bootstrap_edges(
     found: dict[int, Floats] = {}
     failures: dict[int, str] = {}
     with _bar(replicates, progress) as advance, _pool(workers, executor) as pool:
-        for number, outcome in _outcomes(pool, tasks):
+        for number, outcome in _outcomes(pool, tasks, executor is None):
             if isinstance(outcome, Exception):
                 if not isinstance(outcome, catch):
                     raise EvaluationFailed(f"replicate {number} failed: {outcome}") from outcome
@@ -228,7 +228,7 @@ def _pool(workers: int | None, executor: Executor | None) -> Iterator[Executor |
 
 
 def _outcomes(
-    pool: Executor | None, tasks: Sequence[tuple[Any, ...]]
+    pool: Executor | None, tasks: Sequence[tuple[Any, ...]], ours: bool
 ) -> Iterator[tuple[int, Floats | Exception]]:
     """Number and weights, or error, of each replicate as they come."""
     if pool is None:
@@ -249,8 +249,9 @@ def _outcomes(
                     raise failure
                 yield flying.pop(future), future.result() if failure is None else failure
     finally:
-        for future in flying:
-            future.cancel()
+        if not ours:  # a cancelled future breaks the thread by which loky kills its workers
+            for future in flying:
+                future.cancel()
 
 
 @contextmanager
