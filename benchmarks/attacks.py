@@ -36,7 +36,7 @@ def trained(X: np.ndarray, Y: np.ndarray, steps: int, loss: object) -> torch.nn.
     adam = torch.optim.Adam(net.parameters(), lr=3e-3)
     for _ in range(steps):
         rows = torch.randint(len(X), (256,))
-        value = loss(net(inputs[rows]), targets[rows])  # type: ignore[operator]
+        value = loss(net(inputs[rows]), targets[rows])  # type: ignore[operator]  # a module by an untyped name
         adam.zero_grad()
         value.backward()
         adam.step()

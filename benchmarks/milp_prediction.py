@@ -301,7 +301,7 @@ def modes() -> None:
                     start = time.process_time()
                     value = network(batch).sum()
                     if backward:
-                        value.backward()  # type: ignore[no-untyped-call]
+                        value.backward()  # type: ignore[no-untyped-call]  # torch has no type for it
                     float(value.detach())
                     each.append(time.process_time() - start)
                 times.append(float(np.median(each[2:])))

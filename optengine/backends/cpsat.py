@@ -25,7 +25,7 @@ FAR = 2**62  # beyond any sum: no bound
 
 def load() -> None:
     """Import the library, so that no clock runs meanwhile."""
-    from ortools.sat.python import cp_model  # noqa: F401
+    from ortools.sat.python import cp_model  # noqa: F401  (loaded, not used)
 
 
 def solve(model: LinearModel, task: Task, events: Events) -> LinearResult:

@@ -41,7 +41,7 @@ class Answer:
 
 def load() -> None:
     """Import the library, so that no clock runs meanwhile."""
-    import scipy.optimize  # noqa: F401
+    import scipy.optimize  # noqa: F401  (loaded, not used)
 
     _core()
 

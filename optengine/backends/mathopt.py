@@ -25,8 +25,8 @@ PDLP_TOLERANCE = 1e-8  # relative, of rows and of the gap; its own 1e-6 leaves r
 
 def load() -> None:
     """Import the library, so that no clock runs meanwhile."""
-    from ortools.math_opt.core.python import solver  # noqa: F401
-    from ortools.math_opt.python import mathopt  # noqa: F401
+    from ortools.math_opt.core.python import solver  # noqa: F401  (loaded, not used)
+    from ortools.math_opt.python import mathopt  # noqa: F401  (loaded, not used)
 
 
 def solve_scip(model: LinearModel, task: Task, events: Events) -> LinearResult:

@@ -144,7 +144,7 @@ class Trainer:
             examples = [self._train[i] for i in order[first : first + size]]
             self._adam.zero_grad()
             loss = self._loss(examples, rng)
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()  # type: ignore[no-untyped-call]  # torch has no type for it
             self._adam.step()
             total += float(loss.detach()) * len(examples)
         losses_now = [total / len(order), self.validate()]
