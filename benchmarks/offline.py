@@ -47,6 +47,8 @@ METHODS: dict[str, tuple[str, dict[str, object]]] = {
     "surrogate cmaes": ("surrogate_search", {"inner": "cmaes"}),
     "surrogate ga": ("surrogate_search", {"inner": "ga"}),
     "surrogate cem": ("surrogate_search", {"inner": "cem"}),
+    "surrogate reinforce": ("surrogate_search", {"inner": "reinforce"}),
+    "surrogate bo": ("surrogate_search", {"inner": "bo", "evaluations": 300}),
 }
 QUICK_METHODS = (
     "default",

@@ -51,6 +51,7 @@ SOLVERS: dict[str, str] = {
     "predict_and_search": "optengine.solvers.milp:PredictAndSearch",
     "ram": "optengine.solvers.offline:RaM",
     "random": "optengine.solvers.random_search:RandomSearch",
+    "reinforce": "optengine.solvers.reinforce:REINFORCE",
     "relaxation_induced": "optengine.solvers.milp:RelaxationInduced",
     "root": "optengine.solvers.offline:ROOT",
     "rvea": "optengine.solvers.evolution:RVEA",

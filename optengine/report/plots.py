@@ -21,6 +21,7 @@ from optengine.report.model_plots import (
     plot_importance,
     plot_slice,
 )
+from optengine.report.proposals import plot_proposals, plot_search
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,7 +40,9 @@ def plot_result(result: Result, kind: str | None = None, **options: Any) -> Axes
         kind: "history" (every evaluation and the best so far), "front" (2 or 3 objectives), "convergence" (the best so
             far, or the regret against a known optimum), "graph" (what a DAGProblem's result found); of a model fitted
             to the evaluations: "importance" (Sobol indices), "slice" (along one variable), "contour" (over two),
-            "cross_validation" (leave-one-out). None takes the front of several objectives, else the history.
+            "cross_validation" (leave-one-out); of an Offline problem's proposals: "proposals" (predictions and
+            intervals), "search" (how the ascent left the table). None takes the front of several objectives, the
+            proposals of a table, else the history.
         options: of every kind: `ax`, axes to draw on (default: a new figure), and `title`; of the history: `x`,
             "evaluations" or "seconds", and `log`, whether the value axis is logarithmic (None: where that shows
             more); of a front of 2 objectives: `log`, whether both axes are; of the convergence: `optimum`, `x`; of a
@@ -54,7 +57,8 @@ def plot_result(result: Result, kind: str | None = None, **options: Any) -> Axes
         MissingDependency: matplotlib is not installed.
     """
     if kind is None:
-        kind = "front" if len(result.objectives) > 1 else "history"
+        usual = "proposals" if "candidates" in result.details else "history"
+        kind = "front" if len(result.objectives) > 1 else usual
     if kind not in KINDS:
         raise OptionError(f"kind must be one of {list(KINDS)}, got {kind!r}{did_you_mean(str(kind), KINDS)}")
     draw = KINDS[kind]
@@ -299,4 +303,6 @@ KINDS: dict[str, Callable[..., Any]] = {
     "slice": plot_slice,
     "contour": plot_contour,
     "cross_validation": plot_cross_validation,
+    "proposals": plot_proposals,
+    "search": plot_search,
 }

@@ -141,10 +141,16 @@ class OfflineRun(ABC):
         kept = choose(Z, standing, n, SPACING * near.usual)
         X, Z, P, violation = X[kept], Z[kept], P[:, kept], violation[kept]
         calibration = calibrate(table.Z, table.t, self._setting, self._rng)
-        middle, half = P.mean(axis=0), calibration.half_width(Z)
-        distance = near.distance(Z)
-        interval = np.sort(table.value(np.stack([middle - half, middle + half], axis=1)), axis=1)
+        middle, distance = P.mean(axis=0), near.distance(Z)
+        ends = calibration.interval(Z)
+        interval = np.sort(table.value(ends), axis=1)
         found = warnings_of(distance, near, self._spearman, float(middle.max() - table.t.max()))
+        outside = ((middle < ends[:, 0]) | (middle > ends[:, 1]))[distance <= near.far]
+        if outside.any() and outside.mean() > 0.5:
+            found.append(
+                f"{outside.mean():.0%} of the predictions near the table lie outside their intervals, which come from "
+                "a Gaussian process: the two models disagree"
+            )
         if len(X) < n:
             found.append(f"only {len(X)} of {n} candidates were found")
         self.details |= {
@@ -153,6 +159,8 @@ class OfflineRun(ABC):
             "spread": table.size(P.std(axis=0)),
             "distance": distance,
             "interval": interval,
+            "far": near.far,
+            "best_row": float(table.value(table.t.max())),
             "member": [member[i] for i in kept],
             "warnings": found,
         }

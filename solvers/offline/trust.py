@@ -45,6 +45,11 @@ class Calibration:
         """Return the half widths (m,) of intervals at Z (m, f), in units of the targets."""
         return self.factor * (self.model.deviation(Z) + FLOOR)
 
+    def interval(self, Z: Floats) -> Floats:
+        """Return the ends (m, 2) of intervals at Z (m, f): about the predictions whose errors were seen."""
+        middle, half = self.model.mean(Z), self.half_width(Z)
+        return np.stack([middle - half, middle + half], axis=1)
+
 
 def calibrate(Z: Floats, t: Floats, setting: Setting, rng: Generator, level: float = LEVEL) -> Calibration:
     """Hold out rows of the better half, fit the others, and take the quantile of the scaled errors."""

@@ -148,6 +148,18 @@ def test_a_frame_and_a_file_give_the_same_table(tmp_path: Path) -> None:
         Offline.load(tmp_path / "none.csv", space, "gain")
 
 
+def test_parquet_is_read_as_csv_is(tmp_path: Path) -> None:
+    pandas = pytest.importorskip("pandas")
+    pytest.importorskip("pyarrow", reason="pandas reads Parquet with pyarrow")
+    frame = pandas.DataFrame({"x[0]": X20[:, 0], "x[1]": X20[:, 1], "gain": Y20})
+    frame.to_parquet(tmp_path / "runs.parquet")
+    table = Offline.load(tmp_path / "runs.parquet", [(0, 1)] * 2, "gain", 5)
+    np.testing.assert_array_equal(table.X, Offline.from_frame(frame, [(0, 1)] * 2, "gain", 5).X)
+    (tmp_path / "broken.parquet").write_bytes(b"not a table")
+    with pytest.raises(ProblemError, match="no table that pandas reads"):
+        Offline.load(tmp_path / "broken.parquet", [(0, 1)] * 2, "gain", 5)
+
+
 def test_texts_are_sequences(tmp_path: Path) -> None:
     pandas = pytest.importorskip("pandas")
     rng = np.random.default_rng(0)

@@ -153,3 +153,18 @@ def test_files_of_unknown_kind() -> None:
     check_file("a/b.PNG")
     with pytest.raises(oe.OptionError, match="must end in one of"):
         check_file("picture.txt")
+
+
+def test_proposals_of_a_table_are_drawn() -> None:
+    X = 0.5 * np.random.default_rng(0).random((60, 2))
+    table = oe.problems.Offline([(0, 1)] * 2, X, X.sum(axis=1), 6, direction="maximize")
+    result = oe.solve(table, seed=0)
+    axes = result.plot()
+    labels = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert {"90 % interval", "prediction", "best row of the table"} <= set(labels)
+    steps = result.plot("search").get_lines()[0].get_xdata()
+    assert list(steps) == list(result.details["curve"]["steps"])
+    seen = oe.minimize(lambda x: x[0], [(0, 1)], solver="random", budget=5)
+    for kind in ("proposals", "search"):
+        with pytest.raises(oe.OptionError, match=f"'{kind}' only for a result of an"):
+            seen.plot(kind)
