@@ -13,6 +13,7 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 PROMISES = {
     "ask_tell.py": "yield",
     "kill_and_resume.py": "the same as the uninterrupted run: True",
+    "decay_of_each_weight.py": "drawn: decay_of_each_weight.png",
     "minmax_filter.py": "(optimal)",
     "minmax_quantization.py": "drawn: minmax_quantization.png",
     "minmax_tomography.py": "pixels that differ from the truth: 0.00%",
@@ -23,6 +24,7 @@ PROMISES = {
     "offline_sequences.py": "proposals in truth",
     "order_of_jobs.py": "model: ",
     "predicted_auctions.py": "drawn: predicted_auctions.png",
+    "self_tuning_network.py": "drawn: self_tuning_network.png",
     "two_objectives.py": "front drawn in",
     "what_matters.py": "model drawn in",
 }
