@@ -61,6 +61,7 @@ class Folder:
             raise StorageError(f"out {str(self.path)!r} cannot be used: {error.strerror or error}") from error
         try:
             self._index: dict[str, dict[str, Any]] = read_index(self.path)
+            self._facts = read_facts(self.path)
         except BaseException:
             self._lock.release()
             raise
@@ -80,6 +81,10 @@ class Folder:
         row = Row(**entry["row"])
         return row if row.done else None
 
+    def describe(self, facts: dict[str, Any]) -> None:
+        """Keep what reports say about the batch as a whole: its name, runs, problems, command and machine."""
+        self._facts = facts
+
     def note(self, row: Row, request: str, trace: str = "") -> None:
         """Enter a row into the index, with the traceback of a run that raised."""
         self._index[run_name(row.key)] = {
@@ -93,7 +98,7 @@ class Folder:
         """Write index and CSV, each at one stroke; while runs finish only now and then."""
         if not final and time.monotonic() - self._written < WRITE_SECONDS:
             return
-        index = {"format": FORMAT, "runs": self._index}
+        index = {"format": FORMAT, "batch": self._facts, "runs": self._index}
         replace(self.path / INDEX, json.dumps(index, indent=1) + "\n")
         replace(self.path / RESULTS, csv_text(rows))
         self._written = time.monotonic()
@@ -143,6 +148,17 @@ def read_index(folder: Path) -> dict[str, dict[str, Any]]:
     Raises:
         StorageError: the file is not an index of ours.
     """
+    runs: dict[str, dict[str, Any]] = _read(folder).get("runs", {})
+    return runs
+
+
+def read_facts(folder: Path) -> dict[str, Any]:
+    """Return what the index says of the batch as a whole (`Folder.describe`); empty where there is none."""
+    facts: dict[str, Any] = _read(folder).get("batch", {})
+    return facts
+
+
+def _read(folder: Path) -> dict[str, Any]:
     path = folder / INDEX
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
@@ -156,8 +172,7 @@ def read_index(folder: Path) -> dict[str, dict[str, Any]]:
         raise StorageError(
             f"{str(path)!r} is not the index of a batch ({FORMAT}); move it away or choose another out"
         )
-    runs: dict[str, dict[str, Any]] = data["runs"]
-    return runs
+    return data
 
 
 def csv_text(rows: Iterable[Row]) -> str:

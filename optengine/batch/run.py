@@ -16,7 +16,7 @@ from optengine.batch.entries import (
     seed_list,
     solver_entries,
 )
-from optengine.batch.folder import Folder, stored_run
+from optengine.batch.folder import Folder, run_name, stored_run
 from optengine.batch.meter import Meter
 from optengine.batch.outcome import BatchResult
 from optengine.batch.rows import Key, Row, row_of
@@ -24,6 +24,7 @@ from optengine.batch.running import Job, Outcome, one_by_one, side_by_side
 from optengine.core.errors import OptionError
 from optengine.core.result import Result, jsonable
 from optengine.engine.limits import Limits
+from optengine.report.machine import machine
 
 Callback = Callable[[Row], Any]
 
@@ -41,6 +42,7 @@ def run_batch(
     callbacks: Callback | Iterable[Callback] = (),
     catch: Any = (),
     name: str = "",
+    command: str = "",
 ) -> BatchResult:
     """Run every solver on every problem with every seed.
 
@@ -61,7 +63,7 @@ def run_batch(
         progress: show how far it has come, on standard error.
         callbacks: called with each `Row` as its run ends; returning True ends the batch.
         catch: exceptions of objectives to record as failed evaluations, as for `solve`.
-        name: title of the table.
+        name: title of the table. command: what makes the runs again, for reports (default: none).
 
     Returns:
         The table; Ctrl-C returns it as far as it has come, `interrupted`.
@@ -94,6 +96,8 @@ def run_batch(
             )
             for key, p, s, limits in keys
         ]
+        if folder is not None:
+            folder.describe(_facts(jobs, entries, name, command))
         batch = _Batch(jobs, folder, name)
         if progress:
             watchers.append(stack.enter_context(Meter(len(jobs), name)))
@@ -176,6 +180,26 @@ class _Batch:
             None if self._folder is None else self._folder.path,
             self._results,
         )
+
+
+def _facts(jobs: list[Job], entries: list[ProblemEntry], name: str, command: str) -> dict[str, Any]:
+    """What a report says of the batch as a whole."""
+    problems = {
+        entry.label: {
+            "direction": entry.problem.objectives[0].direction,
+            "best_known": entry.problem.best_known,
+            "columns": entry.problem.space.width,
+        }
+        for entry in entries
+    }
+    facts = {
+        "name": name,
+        "command": command,
+        "machine": machine(),
+        "problems": problems,
+        "runs": [run_name(job.key) for job in jobs],
+    }
+    return dict(jsonable(facts))
 
 
 def _told(watchers: list[Callback], row: Row) -> bool:

@@ -1,15 +1,16 @@
-"""`optengine batch`: problems x solvers x seeds."""
+"""`optengine batch`: problems x solvers x seeds; `optengine report`: what they say about the solvers."""
 
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 
 from optengine.batch import run_batch
 from optengine.batch.spec import read_set
 from optengine.cli.output import say, wants_progress
 from optengine.cli.parser import FAILED, INTERRUPTED
-from optengine.report.tables import write
+from optengine.report.tables import Table, write
 
 
 def batch(options: argparse.Namespace) -> int:
@@ -25,6 +26,7 @@ def batch(options: argparse.Namespace) -> int:
         out=options.out,
         progress=wants_progress(options),
         name=chosen.name,
+        command=shlex.join(["optengine", "batch", str(options.set), "--out", str(options.out)]),
     )
     write(table.summary())
     assert table.folder is not None
@@ -33,3 +35,19 @@ def batch(options: argparse.Namespace) -> int:
         sys.stderr.write("optengine: interrupted; the same command goes on from here\n")
         return INTERRUPTED
     return FAILED if table.failed else 0
+
+
+def report(options: argparse.Namespace) -> int:
+    """Write the page and the files of a batch."""
+    from optengine.batch.reporting import write_report
+
+    comparison = write_report(options.runs, options.html, folder=options.export)
+    ranks = comparison.ranks()
+    if ranks.problems and len(ranks.solvers) > 1:
+        table = Table(["solver", ">mean rank"], title=f"ranks over {ranks.problems} problems")
+        table.rows += [[s, f"{r:.2f}"] for s, r in zip(ranks.solvers, ranks.mean, strict=True)]
+        write(table)
+    for place in (options.html, options.export):
+        if place is not None:
+            say(f"written: {place}")
+    return 0

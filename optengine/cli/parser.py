@@ -84,6 +84,7 @@ def build() -> tuple[Parser, dict[str, Parser]]:
 
     _solve(add("solve", "solving", "Solve one problem and print its result."))
     _batch(add("batch", "batches", "Run the solvers of a set on its problems, once for each seed."))
+    _report(add("report", "batches", "Draw what the runs of a batch say about its solvers."))
     solvers = add("solvers", "listing", "List the solvers, or say which of them suit a problem.")
     solvers.add_argument("--problem", metavar="FILE", help="instance file, or TOML file as for solve")
     add("problems", "listing", "List the file formats that can be read, and the problem classes.")
@@ -140,6 +141,13 @@ def _batch(command: Parser) -> None:
     )
     add("--workers", type=int, metavar="N", help="runs side by side (default: 1, or what the set says)")
     _progress(command)
+
+
+def _report(command: Parser) -> None:
+    add = command.add_argument
+    add("runs", metavar="RUNS", help="folder of a batch, finished or not")
+    add("--html", metavar="FILE", help="one page that needs nothing beside it")
+    add("--export", metavar="DIR", help="pictures, tables, and the runs in IOHprofiler's and COCO's formats")
 
 
 def _show(command: Parser) -> None:
