@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from optengine.problems.offline import Offline as Offline
     from optengine.problems.offline_tasks import OfflineTask as OfflineTask, offline_task as offline_task
     from optengine.problems.qap import QAP as QAP
+    from optengine.problems.suites import suite as suite
     from optengine.problems.tsp import TSP as TSP
     from optengine.problems.tuning import sklearn_tuning as sklearn_tuning
 else:
@@ -59,6 +60,7 @@ else:
         __name__,
         {
             "optengine.problems.adapters": ["from_botorch", "from_ioh", "from_pymoo"],
+            "optengine.problems.suites": ["suite"],
             "optengine.problems.applications.fir_filter": ["fir_filter"],
             "optengine.problems.applications.quantize_linear": ["quantize_linear", "quantize_model"],
             "optengine.problems.applications.tomography": ["tomography"],

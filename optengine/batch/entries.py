@@ -17,8 +17,14 @@ from optengine.batch.space_table import space_from_table
 from optengine.core.errors import OptionError, ProblemError, did_you_mean
 from optengine.core.problem import Constraint, Objective, Problem
 from optengine.problems.formats import read, read_all
+from optengine.problems.suites import suite
 
-SOURCES = {"file": ("index",), "generator": ("args", "seed"), "callable": ("space", "args")}
+SOURCES = {
+    "file": ("index",),
+    "generator": ("args", "seed"),
+    "callable": ("space", "args"),
+    "adapter": ("args",),
+}
 OBJECTIVE = ("objectives", "direction", "constraints", "call", "vectorized", "noisy", "array", "cost")
 LIMITS = ("budget", "time_limit", "target")
 PROBLEM_KEYS = ("name", *SOURCES, *LIMITS, *OBJECTIVE, *(key for keys in SOURCES.values() for key in keys))
@@ -30,7 +36,7 @@ class ProblemEntry:
 
     label: str
     problem: Problem
-    budget: int | None = None
+    budget: int | str | None = None
     time_limit: float | None = None
     target: float | None = None
 
@@ -41,7 +47,7 @@ class SolverEntry:
 
     label: str
     solver: Any
-    budget: int | None = None
+    budget: int | str | None = None
     time_limit: float | None = None
 
 
@@ -103,7 +109,13 @@ def problems_from_table(table: Mapping[str, Any], folder: Path | None, where: st
     for key in table:
         if key not in known:
             raise ProblemError(f"{where} has no key {key!r} beside {source!r}{did_you_mean(key, known)}")
-    make = {"file": _from_files, "generator": _from_generator, "callable": _from_callable}[source]
+    makers = {
+        "file": _from_files,
+        "generator": _from_generator,
+        "callable": _from_callable,
+        "adapter": _from_adapter,
+    }
+    make = makers[source]
     entries = make(table, folder)
     limits = {key: table[key] for key in LIMITS if key in table}
     if "name" in table:
@@ -160,6 +172,15 @@ def _from_generator(table: Mapping[str, Any], folder: Path | None) -> list[Probl
         if not isinstance(problem, Problem):
             raise ProblemError(f"generator {text!r} must return a Problem or a list of them, got {problem!r}")
     return [ProblemEntry(problem.name, problem) for problem in problems]
+
+
+def _from_adapter(table: Mapping[str, Any], folder: Path | None) -> list[ProblemEntry]:
+    args = table.get("args", {})
+    if not isinstance(args, Mapping):
+        raise ProblemError(
+            f"args of adapter {table['adapter']!r} must be a table of named arguments, got {args!r}"
+        )
+    return [ProblemEntry(problem.name, problem) for problem in suite(table["adapter"], **args)]
 
 
 def _from_callable(table: Mapping[str, Any], folder: Path | None) -> list[ProblemEntry]:

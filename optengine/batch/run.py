@@ -16,6 +16,7 @@ from optengine.batch.entries import (
     seed_list,
     solver_entries,
 )
+from optengine.batch.expression import budget_of
 from optengine.batch.folder import Folder, run_name, stored_run
 from optengine.batch.meter import Meter
 from optengine.batch.outcome import BatchResult
@@ -34,9 +35,10 @@ def run_batch(
     solvers: Any,
     seeds: Any = 1,
     *,
-    budget: int | None = None,
+    budget: int | str | None = None,
     time_limit: float | None = None,
     workers: int = 1,
+    threads: int | None = 1,
     out: str | os.PathLike[str] | None = None,
     progress: bool = False,
     callbacks: Callback | Iterable[Callback] = (),
@@ -57,8 +59,10 @@ def run_batch(
             e.g. `{"name": "cem", "population": 50, "budget": 1000}`.
         seeds: a number n for 0..n-1, or a list.
         budget, time_limit: evaluations and seconds of each run; those of a problem's table stand above these, those of
-            a solver's table above both.
+            a solver's table above both. A budget may be a formula of the problem, "1000*d" (`expression.budget_of`).
         workers: runs side by side, each in a process of its own; the results do not depend on it.
+        threads: that each run may use in BLAS, torch and exact backends: one, so that seconds are comparable; None sets
+            no limit.
         out: folder for journals, index and `results.csv`, which is up to date while the batch runs.
         progress: show how far it has come, on standard error.
         callbacks: called with each `Row` as its run ends; returning True ends the batch.
@@ -74,6 +78,8 @@ def run_batch(
     """
     if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
         raise OptionError(f"workers must be an integer >= 1, got {workers!r}")
+    if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
+        raise OptionError(f"threads must be an integer >= 1 or None, got {threads!r}")
     watchers = [callbacks] if callable(callbacks) else list(callbacks)
     for watcher in watchers:
         if not callable(watcher):
@@ -93,6 +99,7 @@ def run_batch(
                 catch,
                 None if folder is None else folder.journal(key),
                 folder is None,
+                threads,
             )
             for key, p, s, limits in keys
         ]
@@ -214,6 +221,7 @@ def _limits(problem: ProblemEntry, solver: SolverEntry, common: dict[str, Any]) 
         key: next((v for v in (getattr(solver, key), getattr(problem, key), value) if v is not None), None)
         for key, value in common.items()
     }
+    limits["budget"] = budget_of(limits["budget"], problem.problem)
     checked = Limits(**limits, target=problem.target)
     if checked.none and solver.solver != "auto" and getattr(solver.solver, "needs_limit", True):
         raise OptionError(

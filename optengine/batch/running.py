@@ -18,6 +18,7 @@ from optengine.core.problem import Problem
 from optengine.core.result import Result, Status
 from optengine.engine import solve
 from optengine.engine.pool import install
+from optengine.engine.threads import at_most
 from optengine.store.lock import FileLock
 
 LOCK_SECONDS = 10.0  # how long a run waits for a worker of a killed batch to leave its journal
@@ -29,7 +30,7 @@ class Job:
 
     Attributes:
         key: labels of problem and solver, seed. limits: arguments budget, time_limit, target of `solve`.
-        journal: its file, or None. keep: whether the result itself travels back.
+        journal: its file, or None. keep: whether the result itself travels back. threads: that the run may use.
     """
 
     key: Key
@@ -39,6 +40,7 @@ class Job:
     catch: Any
     journal: Path | None
     keep: bool
+    threads: int | None = None
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,8 @@ def run_job(job: Job) -> Outcome:
         if job.journal is not None:
             storage = {"storage": str(job.journal), "name": run_name(job.key)}
             _wait_for(job.journal, storage["name"])
-        result = solve(job.problem, job.solver, seed=seed, catch=job.catch, **job.limits, **storage)
+        with at_most(job.threads):
+            result = solve(job.problem, job.solver, seed=seed, catch=job.catch, **job.limits, **storage)
     except Exception as error:  # noqa: BLE001  one run that fails, whatever the reason, must not end the others
         return failed(job, error, time.perf_counter() - began)
     return Outcome(

@@ -4,7 +4,8 @@ A set:
 
     name = "main job"
     seeds = 5                                   # 0..4, or a list
-    budget = 1000                               # of every run, unless a table below says otherwise; also time_limit
+    budget = 1000                               # of every run, unless a table below says otherwise, or "1000*d": d is
+                                                # the problem's free columns; also time_limit, threads (1)
 
     [[problem]]
     file = "instances/*.dat"                    # or a list; index = 0 where a file holds several
@@ -13,6 +14,9 @@ A set:
     [[problem]]
     callable = "module:objective"               # with space (see `space_table`), objectives, direction, constraints,
                                                 # call, vectorized, noisy, array, cost; without space: a Problem
+    [[problem]]
+    adapter = "ioh:bbob"                        # args = {functions = [1, 8], instances = [1], dimensions = [5]};
+                                                # also pymoo:zdt, botorch:Hartmann (see `problems.suites.suite`)
     name = "label"                              # of any problem; also budget, time_limit, target
 
     [[solver]]
@@ -41,10 +45,11 @@ from optengine.batch.entries import (
     seed_list,
     solver_from_table,
 )
+from optengine.batch.expression import budget_of
 from optengine.core.errors import OptionError, ProblemError, did_you_mean
 from optengine.core.problem import Problem
 
-SET_KEYS = ("name", "seeds", "budget", "time_limit", "workers", "problem", "solver")
+SET_KEYS = ("name", "seeds", "budget", "time_limit", "workers", "threads", "problem", "solver")
 SOLVE_KEYS = (
     "max_cost", "seed", "x0", "workers", "batch_size", "ordered", "timeout", "device", "storage", "catch",
 )  # fmt: skip
@@ -58,9 +63,10 @@ class BatchSet:
     problems: list[ProblemEntry]
     solvers: list[SolverEntry]
     seeds: list[int]
-    budget: int | None
+    budget: int | str | None
     time_limit: float | None
     workers: int
+    threads: int | None
 
 
 @dataclass(frozen=True)
@@ -100,6 +106,7 @@ def read_set(path: str | PathLike[str]) -> BatchSet:
         data.get("budget"),
         data.get("time_limit"),
         data.get("workers", 1),
+        data.get("threads", 1),
     )
 
 
@@ -130,6 +137,7 @@ def read_solve(path: str | PathLike[str]) -> SolveSpec:
         )
     entry = found[0]
     arguments |= {key: getattr(entry, key) for key in LIMITS if getattr(entry, key) is not None}
+    arguments["budget"] = budget_of(arguments.get("budget"), entry.problem)
     if "storage" in arguments:
         arguments["storage"] = _beside(str(arguments["storage"]), file)
         arguments["name"] = entry.label

@@ -23,6 +23,7 @@ def batch(options: argparse.Namespace) -> int:
         budget=chosen.budget,
         time_limit=chosen.time_limit,
         workers=chosen.workers if options.workers is None else options.workers,
+        threads=chosen.threads,
         out=options.out,
         progress=wants_progress(options),
         name=chosen.name,

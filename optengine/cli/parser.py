@@ -83,6 +83,7 @@ def build() -> tuple[Parser, dict[str, Parser]]:
         return command
 
     _solve(add("solve", "solving", "Solve one problem and print its result."))
+    _explain(add("explain", "explaining", "Say what auto would take for a problem, and why; nothing runs."))
     _batch(add("batch", "batches", "Run the solvers of a set on its problems, once for each seed."))
     _report(add("report", "batches", "Draw what the runs of a batch say about its solvers."))
     solvers = add("solvers", "listing", "List the solvers, or say which of them suit a problem.")
@@ -128,6 +129,14 @@ def _solve(command: Parser) -> None:
     add("--json", metavar="FILE", help="write the result with its history")
     add("--plot", metavar="FILE", help="draw the run: png, svg or pdf")
     _progress(command)
+
+
+def _explain(command: Parser) -> None:
+    add = command.add_argument
+    add("spec", metavar="SPEC", help="TOML file that states the problem, or an instance file")
+    add("--index", type=int, metavar="I", help="which problem, from 0, of a file that holds several")
+    add("--budget", type=int, metavar="N", help="evaluations")
+    add("--workers", type=int, metavar="N", help="processes that evaluate")
 
 
 def _batch(command: Parser) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import os
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from optengine.core.errors import EvaluationFailed
 from optengine.core.evaluation import Evaluation
 from optengine.core.result import Status
 from optengine.engine.evaluator import failure_of, refuse_missing
+from optengine.engine.threads import available
 
 if TYPE_CHECKING:
     from optengine.engine.session import Session
@@ -38,7 +38,7 @@ class SearchControl:
         self._session, self._watch = session, watch
         self.rng = session.rng
         self.device = session.setup.device
-        self.threads = session.setup.workers if session.setup.workers > 1 else (os.cpu_count() or 1)
+        self.threads = session.setup.workers if session.setup.workers > 1 else available()
         self._ended: Status | None = None
         self._concluded: tuple[Status, str] | None = None
         self._stopped_by_watcher = False

@@ -149,7 +149,7 @@ def test_pictures(optengine: Command, folder: Path) -> None:
         (["batch", "none.toml", "--out", "o"], "No such file"),
         (["batch", "letter.dat", "--out", "o"], "is not a TOML file"),
         (["slove", "job.toml"], "did you mean 'solve'"),
-        (["report"], "no command 'report'"),
+        (["reprot"], "did you mean 'report'"),
         (["--nonsense"], "COMMAND"),
         ([], "COMMAND"),
     ],
