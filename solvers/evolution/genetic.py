@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 
+MATINGS = 20  # tries to fill a generation with new points; pymoo's 100 take most of the time in small spaces
 KNOWN_SHARE = 0.5  # of the first population that known points may fill: the rest keeps it spread
 
 
@@ -120,6 +121,8 @@ class GeneticRun:
         if unique:
             operators["eliminate_duplicates"] = SpaceDuplicates(self._decode) if discrete else True
         self._algorithm = build(sampling=self._sample, **operators)
+        if getattr(self._algorithm, "mating", None) is not None:
+            self._algorithm.mating.n_max_iterations = MATINGS
         self._pymoo = PymooProblem(
             n_var=self._cube.d, n_obj=self._n_objectives, n_ieq_constr=self._n_constraints, xl=0.0, xu=1.0
         )

@@ -11,7 +11,7 @@ import optengine as oe
 from optengine import Problem, registry
 from optengine.core.errors import MissingDependency
 from optengine.solvers.bayes import TorchOptions
-from optengine.testing import Climber, check_solver
+from optengine.testing import Climber, check_solver, small_problems
 
 
 def minmax_problems() -> dict[str, Problem]:
@@ -148,12 +148,29 @@ LIGHT: dict[str, dict[str, object]] = {
 }
 
 
+# Every kind of variable and of constraint once; `slow` tests take all of `small_problems`.
+QUICK = (
+    "maximized", "log", "conditional", "permutation", "subset", "simplex", "one point", "rows", "integer rows",
+    "predicate", "constraints", "two objectives", "front", "fidelity",
+)  # fmt: skip
+DEAR = {"bo": ("two objectives", "front")}  # fronts of BoTorch's acquisitions have tests of their own
+
+
+def problems(name: str, quick: bool) -> dict[str, Problem] | None:
+    if name in SPECIAL:
+        return SPECIAL[name]()
+    if not quick:
+        return None
+    wanted = [label for label in QUICK if label not in DEAR.get(name, ())]
+    return {label: problem for label, problem in small_problems().items() if label in wanted}
+
+
 def check(name: str, quick: bool) -> None:
     if name in OFFLINE and name != "gp_portfolio":
         pytest.importorskip("torch")
     try:
         solver = registry.make(name, LIGHT[name]) if name in LIGHT else name
-        ran = check_solver(solver, SPECIAL[name]() if name in SPECIAL else None, quick=quick)
+        ran = check_solver(solver, problems(name, quick), quick=quick)
     except MissingDependency as error:
         pytest.skip(str(error))
     assert ran
@@ -178,3 +195,7 @@ def test_solvers_run_on_the_problems_given() -> None:
     one = oe.Problem(lambda x: float(abs(x).sum()), [(-1, 1)] * 2, name="mine")
     assert check_solver("random", [one]) == ["0: mine"]
     assert check_solver("random", {"a": one}) == ["a"]
+
+
+def test_quick_problems_are_there() -> None:
+    assert set(QUICK) <= set(small_problems())

@@ -38,9 +38,10 @@ def quick(**options: Any) -> BO:
     return BO(**QUICK, torch=options.pop("torch", SHORT), **options)
 
 
-@pytest.mark.parametrize(
-    "acquisition", ["logei", "qlognei", "ts", "ucb", "kg", "mes", "gibbon", "jes", "pes"]
-)
+DEAR = [pytest.param(name, marks=pytest.mark.slow) for name in ("kg", "gibbon", "jes", "pes")]
+
+
+@pytest.mark.parametrize("acquisition", ["logei", "qlognei", "ts", "ucb", "mes", *DEAR])
 def test_every_acquisition_finds_a_bowl(acquisition: str) -> None:
     result = solve(Problem(bowl, BOX), quick(acquisition=acquisition), budget=11, seed=1)
     assert result.fun < 0.7
