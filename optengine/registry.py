@@ -47,6 +47,7 @@ SOLVERS: dict[str, str] = {
     "nsga2": "optengine.solvers.evolution:NSGA2",
     "nsga3": "optengine.solvers.evolution:NSGA3",
     "order_search": "optengine.solvers.dag:OrderSearch",
+    "portfolio": "optengine.solvers.portfolio:Portfolio",
     "powell": "optengine.solvers.local:Powell",
     "predict_and_search": "optengine.solvers.milp:PredictAndSearch",
     "ram": "optengine.solvers.offline:RaM",

@@ -142,7 +142,8 @@ class Journaling:
         session.next_id = record.next_number
         self._replaying = True
         try:
-            if not session.searches and not record.shared and session.setup.solver.replayable:
+            replayable = getattr(session.run, "replayable", session.setup.solver.replayable)
+            if not session.searches and not record.shared and replayable:
                 replayed = self._replay()
                 if replayed is not None:
                     return replayed
@@ -239,6 +240,14 @@ class Journaling:
             sorted(range(len(numbers)), key=lambda i: place.get(int(numbers[i]), len(place))), dtype=np.int64
         )
 
+    def _note_what_is_told_late(self) -> None:
+        """Journal rows of batches that an interruption cut as told now: the history keeps this order ever after."""
+        told = {int(n) for numbers in self.record.tells for n in numbers}
+        late = [int(n) for n in self.record.evaluations.numbers if int(n) not in told]
+        if late:
+            self.log.tell(self._session.n_tells, late)
+            self._session.n_tells += 1
+
     def _enter_told(self) -> set[int]:
         """Enter told rows into history and incumbent; rows of unfinished batches follow when these are complete."""
         told = set(np.concatenate(self.record.tells).tolist()) if self.record.tells else set()
@@ -278,6 +287,7 @@ class Journaling:
         session.n_tells = len(record.tells)
         if record.shared:
             return []  # members adopt open points through the journal
+        self._note_what_is_told_late()
         rows = {int(number): i for i, number in enumerate(record.evaluations.numbers)}
         opened = [self._rebuild(stored, rows) for stored in record.asks if stored.kind != "search"]
         return [asked.only(asked.open) for asked in opened if len(asked.open)]
