@@ -73,8 +73,6 @@ class Portfolio:
 
     def refuses(self, problem: Problem) -> str | None:
         """Problems that one of the named members refuses, or that fewer than two of ours suit."""
-        if not problem.evaluable:
-            return "a table is read by one offline solver at a time"
         if self.members is None:
             found = suited(problem)
             return (

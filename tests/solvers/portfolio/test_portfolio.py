@@ -166,5 +166,5 @@ def test_options_are_checked(options: dict[str, Any], says: str) -> None:
 def test_a_table_is_refused() -> None:
     X = np.random.default_rng(0).random((20, 2))
     table = oe.problems.Offline([(0, 1)] * 2, X, X.sum(axis=1), 4)
-    with pytest.raises(oe.SolverNotSuitable, match="one offline solver at a time"):
+    with pytest.raises(oe.SolverNotSuitable, match="there is only a table of values"):
         oe.solve(table, "portfolio")
