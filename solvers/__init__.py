@@ -53,7 +53,9 @@ if TYPE_CHECKING:
         RaM as RaM,
         SurrogateSearch as SurrogateSearch,
     )
+    from optengine.solvers.portfolio import Portfolio as Portfolio
     from optengine.solvers.random_search import RandomSearch as RandomSearch
+    from optengine.solvers.reinforce import REINFORCE as REINFORCE
     from optengine.solvers.sobol import Sobol as Sobol
 else:
     from optengine.core.lazy import attach
