@@ -182,7 +182,8 @@ def _flat(parts: Sequence[Tensor]) -> Any:
 def _like(vector: Tensor, parts: Sequence[Tensor]) -> list[Tensor]:
     """Cut a flat vector into tensors of the shapes of `parts`."""
     sizes = [part.numel() for part in parts]
-    return [piece.reshape(part.shape) for piece, part in zip(vector.split(sizes), parts, strict=True)]
+    pieces = require("torch", "learn").split(vector, sizes)
+    return [piece.reshape(part.shape) for piece, part in zip(pieces, parts, strict=True)]
 
 
 def _tensors(values: Iterable[Tensor], name: str) -> list[Tensor]:
@@ -206,7 +207,8 @@ def _scalar(loss: Callable[[], Tensor], name: str) -> Tensor:
     if not isinstance(value, torch.Tensor) or value.numel() != 1 or not bool(torch.isfinite(value).all()):
         shown = tuple(value.shape) if isinstance(value, torch.Tensor) and value.numel() != 1 else value
         raise OptionError(f"{name} must return one finite number as a tensor, got {shown!r}")
-    return value.reshape(())
+    scalar: Tensor = value.reshape(())
+    return scalar
 
 
 def _check(method: str, steps: int, rate: float | None, tolerance: float, damping: float) -> None:

@@ -71,7 +71,8 @@ class SharingRun:
         Raises:
             StopAsking: no member proposes any more.
         """
-        n, parts, got = self.batch if n is None else n, [], 0
+        n, got = self.batch if n is None else n, 0
+        parts: list[Batch] = []
         while got < n:
             if not self._open.any():
                 if parts:

@@ -72,7 +72,7 @@ class SideBySideRun:
 
     def _report(self, control: Control, clerk: _Clerk) -> None:
         """Say what each member found, and how the run ended where one has a proof."""
-        members = {}
+        members: dict[str, dict[str, Any]] = {}
         for name, run in self._runs.items():
             own = getattr(run, "details", None)
             members[name] = {"incumbents": clerk.found[name]} | ({"details": dict(own)} if own else {})
