@@ -52,6 +52,7 @@ SOLVERS: dict[str, str] = {
     "ram": "optengine.solvers.offline:RaM",
     "random": "optengine.solvers.random_search:RandomSearch",
     "relaxation_induced": "optengine.solvers.milp:RelaxationInduced",
+    "robust_tabu": "optengine.solvers.combinatorial:RobustTabu",
     "root": "optengine.solvers.offline:ROOT",
     "rvea": "optengine.solvers.evolution:RVEA",
     "sep_cmaes": "optengine.solvers.evolution:SepCMAES",
@@ -59,6 +60,7 @@ SOLVERS: dict[str, str] = {
     "smsemoa": "optengine.solvers.evolution:SMSEMOA",
     "sobol": "optengine.solvers.sobol:Sobol",
     "surrogate_search": "optengine.solvers.offline:SurrogateSearch",
+    "tabu": "optengine.solvers.combinatorial:Tabu",
     "topo": "optengine.solvers.dag:TOPO",
     "tpe": "optengine.solvers.bayes:TPE",
 }
@@ -69,6 +71,9 @@ ENTRY_POINTS = "optengine.solvers"
 # Problems with a structure that a solver of their own reads: class -> (solver, why). Classes as text: nothing loads.
 STRUCTURED: dict[str, tuple[str, str]] = {
     "optengine.problems.dag.problem:DAGProblem": ("order_search", "orders of a graph's nodes"),
+    "optengine.problems.maxcut:MaxCut": ("tabu", "cuts of a graph"),
+    "optengine.problems.qap:QAP": ("robust_tabu", "a quadratic assignment"),
+    "optengine.problems.qubo:QUBO": ("tabu", "a quadratic function of bits"),
     "optengine.problems.milp:MILP": ("milp", "a mixed-integer program"),
     "optengine.problems.minmax:MinMaxViolation": ("dmmv", "a min-max violation"),
     "optengine.problems.offline:Offline": (

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from optengine.problems.offline import Offline as Offline
     from optengine.problems.offline_tasks import OfflineTask as OfflineTask, offline_task as offline_task
     from optengine.problems.qap import QAP as QAP
+    from optengine.problems.qubo import QUBO as QUBO
     from optengine.problems.tsp import TSP as TSP
     from optengine.problems.tuning import sklearn_tuning as sklearn_tuning
 else:
@@ -94,6 +95,7 @@ else:
             "optengine.problems.offline": ["Offline"],
             "optengine.problems.offline_tasks": ["OfflineTask", "offline_task"],
             "optengine.problems.qap": ["QAP"],
+            "optengine.problems.qubo": ["QUBO"],
             "optengine.problems.tsp": ["TSP"],
             "optengine.problems.tuning": ["sklearn_tuning"],
         },

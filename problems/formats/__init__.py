@@ -25,6 +25,8 @@ from optengine.problems.formats.index import best_known
 from optengine.problems.formats.lp import LP
 from optengine.problems.formats.mps import MPS
 from optengine.problems.formats.qaplib import QAPLIB
+from optengine.problems.formats.qubo import BQP, QBSOLV
+from optengine.problems.formats.rudy import RUDY
 from optengine.problems.formats.solution import Solution, read_solution
 from optengine.problems.formats.source import Source
 from optengine.problems.formats.table import TABLE, read_table
@@ -53,6 +55,9 @@ FORMATS: dict[str, Format] = {
         MPS,
         LP,
         QAPLIB,
+        QBSOLV,
+        BQP,
+        RUDY,
         BIF,
         TABLE,
     )

@@ -44,6 +44,8 @@ SHIPPED: dict[str, Callable[[], Problem]] = {
     "tsp": lambda: oe.problems.TSP(coordinates=rng().random((11, 2))),
     "tsp asymmetric": lambda: oe.problems.TSP(grid(8)),
     "tsp tiny": lambda: oe.problems.TSP(grid(3)),
+    "qubo": lambda: oe.problems.QUBO.random(rng(), 14, 0.4),
+    "qubo real": lambda: oe.problems.QUBO(rng().random((6, 6)), constant=2.5),
     "maxcut": lambda: oe.problems.MaxCut.random(rng(), 12),
     "dag": lambda: oe.problems.DAGProblem.random(rng(), 12),
     "dag tiers": lambda: oe.problems.DAGProblem.random(

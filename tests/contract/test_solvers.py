@@ -30,6 +30,16 @@ def dag_problems() -> dict[str, Problem]:
     return {"dag": random(rng, 9), "known": known, "sparse": sparse}
 
 
+def flip_problems() -> dict[str, Problem]:
+    rng = np.random.default_rng(3)
+    qubo, cut = oe.problems.QUBO, oe.problems.MaxCut
+    return {
+        "qubo": qubo.random(rng, 14, 0.5),
+        "real": qubo(rng.random((9, 9)) - 0.5),
+        "sparse": cut.random(rng, 90, 0.03),
+    }
+
+
 def milp_problems() -> dict[str, Problem]:
     rng = np.random.default_rng(3)
     random = oe.problems.MILP.random
@@ -119,6 +129,7 @@ SPECIAL: dict[
     "order_search": dag_problems,
     "predict_and_search": milp_problems,
     "relaxation_induced": milp_problems,
+    "tabu": flip_problems,
     "topo": dag_problems,
     **dict.fromkeys(OFFLINE, tables),
 }

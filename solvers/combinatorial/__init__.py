@@ -1,0 +1,4 @@
+"""Local search with compiled kernels for the classic combinatorial problems, a solver a family of problems."""
+
+from optengine.solvers.combinatorial.robust_tabu import RobustTabu as RobustTabu
+from optengine.solvers.combinatorial.tabu import Tabu as Tabu
