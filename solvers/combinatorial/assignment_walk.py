@@ -14,26 +14,29 @@ Integers = NDArray[np.int64]
 
 
 class AssignmentWalk:
-    """`begin(p)`, `advance(steps) -> steps taken`; the best assignment is `best`, its cost `value`.
+    """`begin(p, patience)`, `advance(steps) -> steps taken`; the best assignment is `best`, its cost `value`.
 
     Where one matrix is symmetric the other is made so, which changes no cost and saves half of the work.
 
+    Attributes:
+        changes: (n, m) under all exchanges, and `fallen`, both in units of 1 / `scale`.
+
     Args:
-        problem: the instance. seed: of all its walks. low, spread: of the tenure. patience: steps without a new best.
+        problem: the instance. seed: of all its walks. low, spread: of the tenure.
     """
 
-    def __init__(self, problem: QAP, seed: int, low: int, spread: int, patience: int) -> None:
+    def __init__(self, problem: QAP, seed: int, low: int, spread: int) -> None:
         self._problem, self._seed, self._walk = problem, seed, -1
         self._settings = low, spread
-        self._patience = patience
+        self._patience = 1
         n = self._n = problem.n_facilities
         flow, distance = problem.flow.astype(np.float64), problem.distance.astype(np.float64)
         alike = [bool((matrix == matrix.T).all()) for matrix in (flow, distance)]
         self._both = not any(alike)
-        self._scale = 1.0
+        self.scale = 1.0
         if not self._both and not all(alike):  # sum of F o D = sum of (F + F') o D / 2 for symmetric D
             flow, distance = (m if a else m + m.T for m, a in zip((flow, distance), alike, strict=True))
-            self._scale = 0.5
+            self.scale = 0.5
         whole = bool((flow == np.rint(flow)).all() and (distance == np.rint(distance)).all())
         largest = 16.0 * n * float(np.abs(flow).max(initial=0)) * float(np.abs(distance).max(initial=0))
         self._dtype: Any = np.float32 if whole and largest < assignment.EXACT_32 else np.float64
@@ -54,8 +57,9 @@ class AssignmentWalk:
         np.fill_diagonal(wide, 0)
         return wide
 
-    def begin(self, p: Integers) -> None:
-        """Start at the assignment p (n,)."""
+    def begin(self, p: Integers, patience: int) -> None:
+        """Start at the assignment p (n,); the walk is over after `patience` steps without a new best."""
+        self._patience = patience
         self._walk += 1
         self.walk_seed = (self._seed + 0x9E3779B1 * self._walk) % 2**31
         self._p = np.array(p, dtype=np.int64)
@@ -80,6 +84,11 @@ class AssignmentWalk:
         return int(taken) or steps
 
     @property
+    def present(self) -> tuple[Integers, float]:
+        """Where the walk stands, and its cost."""
+        return self._p, self._start_value - self.scale * float(self.fallen[0])
+
+    @property
     def value(self) -> float:
         """Cost of `best`."""
-        return self._start_value - self._scale * float(self.fallen[1])
+        return self._start_value - self.scale * float(self.fallen[1])

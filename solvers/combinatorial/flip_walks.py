@@ -75,12 +75,19 @@ class Walk:
     def __init__(self, form: FlipForm, seed: int) -> None:
         self.form, self._seed, self._walk = form, seed, -1
         self._start_value = 0.0
+        self._signs: Any = np.ones(form.n)
         self.fallen = np.zeros(2)
 
     @property
     def value(self) -> float:
         """Minimised value of `best`."""
         return self._start_value - float(self.fallen[1])
+
+    @property
+    def present(self) -> tuple[Integers, float]:
+        """Where the walk stands, and its minimised value."""
+        bits = np.asarray(self._signs[: self.form.n] > 0, dtype=np.int64)
+        return bits, self._start_value - float(self.fallen[0])
 
     def _begin(self, x: Integers) -> int:
         """Forget the last walk; returns the seed of the new one."""

@@ -35,7 +35,8 @@ class RobustTabu:
 
     Attributes:
         tenure: mean tenure in units of n, in (0, 10].
-        patience: steps without a better assignment before the next start, >= 1. None: 1500 n.
+        patience: steps without a better assignment before the next start, >= 1. None: 50 n, and every fourth walk
+            1500 n: some instances want many starts, others long walks.
         elites: assignments that starts are made of, >= 1.
         pool: distinct good assignments kept in `details["pool"]`, >= 1.
 
@@ -78,14 +79,14 @@ class RobustTabuRun:
         self._rng, self._n = rng, problem.n_facilities
         low = max(1, int(options.tenure * LOW * self._n))
         spread = 1 + int(options.tenure * SPREAD * self._n)
-        patience = options.patience or 1500 * self._n
-        self._walk = AssignmentWalk(problem, int(rng.integers(2**31)), low, spread, patience)
+        self._walk = AssignmentWalk(problem, int(rng.integers(2**31)), low, spread)
+        self._patience = options.patience
         self._pool, self._elites = Pool(problem, options.pool), Pool(problem, options.elites)
         self._n_walks = 0
 
     def warm_up(self) -> None:
         """Compile or load the kernels."""
-        self._walk.begin(np.arange(self._n))
+        self._walk.begin(np.arange(self._n), 1)
         self._walk.advance(1)
         self._walk._walk = -1
 
@@ -101,7 +102,8 @@ class RobustTabuRun:
         given = [] if control.x0 is None else list(np.rint(control.x0).astype(np.int64))
         best = np.inf
         while not control.stop():
-            walk.begin(given.pop(0) if given else self._next_start())
+            patience = (1500 if self._n_walks % 4 == 0 else 50) * n
+            walk.begin(given.pop(0) if given else self._next_start(), self._patience or patience)
             self._n_walks += 1
             going = True
             while going and not walk.over:
@@ -110,6 +112,7 @@ class RobustTabuRun:
                 if going:
                     pieces.took(walk.advance(steps))
                     self._pool.add(walk.best, walk.value)
+                    self._pool.add(*walk.present)
                     if walk.value < best:
                         best = walk.value
                         control.incumbent(walk.best.astype(np.float64))

@@ -159,6 +159,7 @@ class TabuRun:
                     self._best = walk.value
                     control.incumbent(walk.best.astype(np.float64))
                 self._pool.add(walk.best, walk.value)
+                self._pool.add(*walk.present)
         self._elites.add(walk.best, walk.value)
         return going
 

@@ -40,6 +40,12 @@ def flip_problems() -> dict[str, Problem]:
     }
 
 
+def assignments() -> dict[str, Problem]:
+    rng = np.random.default_rng(3)
+    qap = oe.problems.QAP
+    return {"qap": qap.random(rng, 9), "asymmetric": qap(rng.integers(0, 9, (6, 6)), rng.random((6, 6)))}
+
+
 def milp_problems() -> dict[str, Problem]:
     rng = np.random.default_rng(3)
     random = oe.problems.MILP.random
@@ -129,6 +135,7 @@ SPECIAL: dict[
     "order_search": dag_problems,
     "predict_and_search": milp_problems,
     "relaxation_induced": milp_problems,
+    "robust_tabu": assignments,
     "tabu": flip_problems,
     "topo": dag_problems,
     **dict.fromkeys(OFFLINE, tables),
