@@ -24,6 +24,7 @@ SOLVERS: dict[str, str] = {
     "cmaes": "optengine.solvers.evolution:CMAES",
     "cobyqa": "optengine.solvers.local:COBYQA",
     "coms": "optengine.solvers.offline:COMs",
+    "cover": "optengine.solvers.combinatorial:CoverSearch",
     "dag_exact": "optengine.solvers.dag:DAGExact",
     "de": "optengine.solvers.evolution:DE",
     "directional_attack": "optengine.solvers.covering:DirectionalAttack",
@@ -37,6 +38,7 @@ SOLVERS: dict[str, str] = {
     "hybrid": "optengine.solvers.evolution:Hybrid",
     "ignite": "optengine.solvers.offline:Ignite",
     "ils": "optengine.solvers.local_search:ILS",
+    "knapsack": "optengine.solvers.combinatorial:KnapsackSearch",
     "lbfgsb": "optengine.solvers.local:LBFGSB",
     "local_branching": "optengine.solvers.milp:LocalBranching",
     "match_opt": "optengine.solvers.offline:MatchOpt",
@@ -71,6 +73,8 @@ ENTRY_POINTS = "optengine.solvers"
 # Problems with a structure that a solver of their own reads: class -> (solver, why). Classes as text: nothing loads.
 STRUCTURED: dict[str, tuple[str, str]] = {
     "optengine.problems.dag.problem:DAGProblem": ("order_search", "orders of a graph's nodes"),
+    "optengine.problems.knapsack:Knapsack": ("knapsack", "a multi-dimensional knapsack"),
+    "optengine.problems.set_cover:SetCover": ("cover", "a set cover"),
     "optengine.problems.maxcut:MaxCut": ("tabu", "cuts of a graph"),
     "optengine.problems.qap:QAP": ("robust_tabu", "a quadratic assignment"),
     "optengine.problems.qubo:QUBO": ("tabu", "a quadratic function of bits"),

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         read_network as read_network,
         read_table as read_table,
     )
+    from optengine.problems.knapsack import Knapsack as Knapsack
     from optengine.problems.maxcut import MaxCut as MaxCut
     from optengine.problems.milp import MILP as MILP
     from optengine.problems.milp_model import Model as Model
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from optengine.problems.offline_tasks import OfflineTask as OfflineTask, offline_task as offline_task
     from optengine.problems.qap import QAP as QAP
     from optengine.problems.qubo import QUBO as QUBO
+    from optengine.problems.set_cover import SetCover as SetCover
     from optengine.problems.tsp import TSP as TSP
     from optengine.problems.tuning import sklearn_tuning as sklearn_tuning
 else:
@@ -87,6 +89,7 @@ else:
                 "read_network",
                 "read_table",
             ],
+            "optengine.problems.knapsack": ["Knapsack"],
             "optengine.problems.maxcut": ["MaxCut"],
             "optengine.problems.milp": ["MILP"],
             "optengine.problems.milp_model": ["Model"],
@@ -96,6 +99,7 @@ else:
             "optengine.problems.offline_tasks": ["OfflineTask", "offline_task"],
             "optengine.problems.qap": ["QAP"],
             "optengine.problems.qubo": ["QUBO"],
+            "optengine.problems.set_cover": ["SetCover"],
             "optengine.problems.tsp": ["TSP"],
             "optengine.problems.tuning": ["sklearn_tuning"],
         },

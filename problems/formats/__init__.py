@@ -24,6 +24,7 @@ from optengine.problems.formats.bif import BIF, read_network
 from optengine.problems.formats.index import best_known
 from optengine.problems.formats.lp import LP
 from optengine.problems.formats.mps import MPS
+from optengine.problems.formats.orlib import MKNAP, SCP
 from optengine.problems.formats.qaplib import QAPLIB
 from optengine.problems.formats.qubo import BQP, QBSOLV
 from optengine.problems.formats.rudy import RUDY
@@ -58,6 +59,8 @@ FORMATS: dict[str, Format] = {
         QBSOLV,
         BQP,
         RUDY,
+        MKNAP,
+        SCP,
         BIF,
         TABLE,
     )

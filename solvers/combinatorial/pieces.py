@@ -72,12 +72,9 @@ class Pool:
         """Keep x (width,) if it is new and good enough; `value` is minimised."""
         if len(self) == self._size and value >= self.values[-1]:
             return False
+        if any(np.array_equal(point, x) for point in self.points):
+            return False
         at = int(np.searchsorted(self.values, value, side="right"))
-        before = at - 1
-        while before >= 0 and self.values[before] == value:
-            if np.array_equal(self.points[before], x):
-                return False
-            before -= 1
         self.values.insert(at, float(value))
         self.points.insert(at, np.array(x, dtype=np.int64))
         del self.values[self._size :], self.points[self._size :]

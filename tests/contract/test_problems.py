@@ -46,6 +46,8 @@ SHIPPED: dict[str, Callable[[], Problem]] = {
     "tsp tiny": lambda: oe.problems.TSP(grid(3)),
     "qubo": lambda: oe.problems.QUBO.random(rng(), 14, 0.4),
     "qubo real": lambda: oe.problems.QUBO(rng().random((6, 6)), constant=2.5),
+    "knapsack": lambda: oe.problems.Knapsack.random(rng(), 12, 3),
+    "set cover": lambda: oe.problems.SetCover.random(rng(), 15, 8),
     "maxcut": lambda: oe.problems.MaxCut.random(rng(), 12),
     "dag": lambda: oe.problems.DAGProblem.random(rng(), 12),
     "dag tiers": lambda: oe.problems.DAGProblem.random(

@@ -46,6 +46,14 @@ def assignments() -> dict[str, Problem]:
     return {"qap": qap.random(rng, 9), "asymmetric": qap(rng.integers(0, 9, (6, 6)), rng.random((6, 6)))}
 
 
+def knapsacks() -> dict[str, Problem]:
+    return {"knapsack": oe.problems.Knapsack.random(np.random.default_rng(3), 14, 3)}
+
+
+def covers() -> dict[str, Problem]:
+    return {"set cover": oe.problems.SetCover.random(np.random.default_rng(3), 20, 9)}
+
+
 def milp_problems() -> dict[str, Problem]:
     rng = np.random.default_rng(3)
     random = oe.problems.MILP.random
@@ -135,6 +143,8 @@ SPECIAL: dict[
     "order_search": dag_problems,
     "predict_and_search": milp_problems,
     "relaxation_induced": milp_problems,
+    "cover": covers,
+    "knapsack": knapsacks,
     "robust_tabu": assignments,
     "tabu": flip_problems,
     "topo": dag_problems,
