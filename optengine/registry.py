@@ -38,6 +38,7 @@ SOLVERS: dict[str, str] = {
     "hybrid": "optengine.solvers.evolution:Hybrid",
     "ignite": "optengine.solvers.offline:Ignite",
     "ils": "optengine.solvers.local_search:ILS",
+    "independent_set": "optengine.solvers.combinatorial:IndependentSetSearch",
     "knapsack": "optengine.solvers.combinatorial:KnapsackSearch",
     "lbfgsb": "optengine.solvers.local:LBFGSB",
     "local_branching": "optengine.solvers.milp:LocalBranching",
@@ -73,6 +74,7 @@ ENTRY_POINTS = "optengine.solvers"
 # Problems with a structure that a solver of their own reads: class -> (solver, why). Classes as text: nothing loads.
 STRUCTURED: dict[str, tuple[str, str]] = {
     "optengine.problems.dag.problem:DAGProblem": ("order_search", "orders of a graph's nodes"),
+    "optengine.problems.independent_set:IndependentSet": ("independent_set", "an independent set or a clique"),
     "optengine.problems.knapsack:Knapsack": ("knapsack", "a multi-dimensional knapsack"),
     "optengine.problems.set_cover:SetCover": ("cover", "a set cover"),
     "optengine.problems.maxcut:MaxCut": ("tabu", "cuts of a graph"),

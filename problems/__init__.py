@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         read_network as read_network,
         read_table as read_table,
     )
+    from optengine.problems.independent_set import Clique as Clique, IndependentSet as IndependentSet
     from optengine.problems.knapsack import Knapsack as Knapsack
     from optengine.problems.maxcut import MaxCut as MaxCut
     from optengine.problems.milp import MILP as MILP
@@ -89,6 +90,7 @@ else:
                 "read_network",
                 "read_table",
             ],
+            "optengine.problems.independent_set": ["Clique", "IndependentSet"],
             "optengine.problems.knapsack": ["Knapsack"],
             "optengine.problems.maxcut": ["MaxCut"],
             "optengine.problems.milp": ["MILP"],

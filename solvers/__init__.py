@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from optengine.solvers.cem import CEM as CEM
     from optengine.solvers.combinatorial import (
         CoverSearch as CoverSearch,
+        IndependentSetSearch as IndependentSetSearch,
         KnapsackSearch as KnapsackSearch,
         RobustTabu as RobustTabu,
         Tabu as Tabu,

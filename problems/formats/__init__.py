@@ -21,6 +21,7 @@ from optengine.core.problem import Problem
 from optengine.problems.believe import set_best_known
 from optengine.problems.formats.base import NO, Format
 from optengine.problems.formats.bif import BIF, read_network
+from optengine.problems.formats.dimacs import DIMACS
 from optengine.problems.formats.index import best_known
 from optengine.problems.formats.lp import LP
 from optengine.problems.formats.mps import MPS
@@ -59,6 +60,7 @@ FORMATS: dict[str, Format] = {
         QBSOLV,
         BQP,
         RUDY,
+        DIMACS,
         MKNAP,
         SCP,
         BIF,

@@ -48,6 +48,8 @@ SHIPPED: dict[str, Callable[[], Problem]] = {
     "qubo real": lambda: oe.problems.QUBO(rng().random((6, 6)), constant=2.5),
     "knapsack": lambda: oe.problems.Knapsack.random(rng(), 12, 3),
     "set cover": lambda: oe.problems.SetCover.random(rng(), 15, 8),
+    "independent set": lambda: oe.problems.IndependentSet.random(rng(), 14),
+    "clique": lambda: oe.problems.Clique.random(rng(), 10, 0.6),
     "maxcut": lambda: oe.problems.MaxCut.random(rng(), 12),
     "dag": lambda: oe.problems.DAGProblem.random(rng(), 12),
     "dag tiers": lambda: oe.problems.DAGProblem.random(

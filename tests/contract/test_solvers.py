@@ -54,6 +54,11 @@ def covers() -> dict[str, Problem]:
     return {"set cover": oe.problems.SetCover.random(np.random.default_rng(3), 20, 9)}
 
 
+def graphs() -> dict[str, Problem]:
+    rng = np.random.default_rng(3)
+    return {"set": oe.problems.IndependentSet.random(rng, 30), "clique": oe.problems.Clique.random(rng, 25, 0.7)}
+
+
 def milp_problems() -> dict[str, Problem]:
     rng = np.random.default_rng(3)
     random = oe.problems.MILP.random
@@ -144,6 +149,7 @@ SPECIAL: dict[
     "predict_and_search": milp_problems,
     "relaxation_induced": milp_problems,
     "cover": covers,
+    "independent_set": graphs,
     "knapsack": knapsacks,
     "robust_tabu": assignments,
     "tabu": flip_problems,
