@@ -65,6 +65,7 @@ SOLVERS: dict[str, str] = {
     "surrogate_search": "optengine.solvers.offline:SurrogateSearch",
     "tabu": "optengine.solvers.combinatorial:Tabu",
     "topo": "optengine.solvers.dag:TOPO",
+    "tour": "optengine.solvers.combinatorial:TourSearch",
     "tpe": "optengine.solvers.bayes:TPE",
 }
 
@@ -82,6 +83,7 @@ STRUCTURED: dict[str, tuple[str, str]] = {
     "optengine.problems.qubo:QUBO": ("tabu", "a quadratic function of bits"),
     "optengine.problems.milp:MILP": ("milp", "a mixed-integer program"),
     "optengine.problems.minmax:MinMaxViolation": ("dmmv", "a min-max violation"),
+    "optengine.problems.tsp:TSP": ("tour", "a symmetric travelling salesman problem"),
     "optengine.problems.offline:Offline": (
         "gp_portfolio",
         "a table of past experiments, nothing to evaluate",
@@ -203,7 +205,8 @@ def choose(problem: Problem, budget: int | None, workers: int) -> tuple[str, str
             solver, why = STRUCTURED[place]
             if not problem.evaluable and _sequences(problem):
                 return "ram", f"rule 0: {why}; sequences of categories"
-            return solver, f"rule 0: {why}"
+            if load(solver)().refuses(problem) is None:
+                return solver, f"rule 0: {why}"
     space = problem.space
     d, k = int((space.lower < space.upper).sum()), problem.n_objectives
     even = "random" if space.constrained else "sobol"

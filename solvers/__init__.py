@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         KnapsackSearch as KnapsackSearch,
         RobustTabu as RobustTabu,
         Tabu as Tabu,
+        TourSearch as TourSearch,
     )
     from optengine.solvers.covering import CDSM as CDSM, DirectionalAttack as DirectionalAttack
     from optengine.solvers.dag import TOPO as TOPO, DAGExact as DAGExact, OrderSearch as OrderSearch

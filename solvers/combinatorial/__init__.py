@@ -5,3 +5,4 @@ from optengine.solvers.combinatorial.independent import IndependentSetSearch as 
 from optengine.solvers.combinatorial.knapsack import KnapsackSearch as KnapsackSearch
 from optengine.solvers.combinatorial.robust_tabu import RobustTabu as RobustTabu
 from optengine.solvers.combinatorial.tabu import Tabu as Tabu
+from optengine.solvers.combinatorial.tour import TourSearch as TourSearch

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 Integers = NDArray[np.int64]
 
 SEED = 2**31
-PATIENCE = 3000  # rounds without a better home before the best is home again
+PATIENCE = 3000  # rounds without a better home before the best of the stage is home again
+STAGE = 20_000  # rounds before the search begins anew, every other time from the best point
+HEATS = (1.0, 0.3, 3.0, 10.0)  # temperatures of the stages, in turn, in units of `temperature`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +28,8 @@ class KnapsackSearch:
     """Drop, fill and exchange on a Knapsack, with the bound of its linear relaxation.
 
     Update: home <- a few items dropped, filled up in the order of profit per price, improved by exchanges one for one
-    in the core; accepted if no worse, or by a loss below `temperature` times a standard exponential. Puchinger, Raidl,
+    in the core; accepted if no worse, or by a loss below the temperature times a standard exponential. After 20 000
+    rounds it begins anew, every other time from the best point, at 1, 0.3, 3 and 10 times `temperature` in turn. Puchinger, Raidl,
     Pferschy 2010, doi:10.1287/ijoc.1090.0344, on cores. A round costs some 5 microseconds at 100 items and counts as
     n evaluations.
 
@@ -44,7 +47,7 @@ class KnapsackSearch:
     replayable: ClassVar[bool] = True
 
     core: int | None = None
-    temperature: float = 0.03
+    temperature: float = 0.1
     relaxation: bool = True
     pool: int = 10
 
@@ -70,7 +73,7 @@ class KnapsackRun:
     def __init__(self, options: KnapsackSearch, problem: Any, rng: Generator) -> None:
         self._options, self._problem, self._rng = options, problem, rng
         self._pool = Pool(problem, options.pool)
-        self._core, self._relaxed = 0, np.nan
+        self._core, self._relaxed, self._n_stages = 0, np.nan, 0
 
     def warm_up(self) -> None:
         """Compile or load the kernel."""
@@ -112,20 +115,30 @@ class KnapsackRun:
         state = np.zeros(kernel.STATE, dtype=np.int64)
         state[kernel.SEED] = int(self._rng.integers(SEED))
         temperature = self._options.temperature * float(np.abs(profits).mean())
+        top, top_value, left = best.copy(), value[1], STAGE
         pieces = Pieces(control, n, 2e-6 + 1e-9 * (high - low) ** 2 + 4e-9 * n * m)
         told, back = -np.inf, np.argsort(order)
         while True:
-            if value[1] > told:
-                told = value[1]
-                self._pool.add(best[back], -told)
-                control.incumbent(best[back].astype(np.float64))
-            steps = pieces.steps(1 << 60)
+            if value[1] > top_value:
+                top, top_value = best.copy(), value[1]
+            if top_value > told:
+                told = top_value
+                self._pool.add(top[back], -told)
+                control.incumbent(top[back].astype(np.float64))
+            if not left:
+                left, self._n_stages = STAGE, self._n_stages + 1
+                home[:] = top if self._n_stages % 2 else 0
+                best[:] = home
+                value[:] = profits @ home
+            steps = pieces.steps(left)
             if not steps:
                 return
+            heat = temperature * HEATS[self._n_stages // 2 % len(HEATS)]
             kernel.search_knapsack(
-                profits, weights, low, high, temperature, PATIENCE, chosen, slack, state, value, home, best, steps
+                profits, weights, low, high, heat, PATIENCE, chosen, slack, state, value, home, best, steps
             )
             pieces.took(steps)
+            left -= steps
             self._pool.add(home[back], -value[0])
             if not worth.any():
                 control.conclude("converged", "no item has a profit")  # type: ignore[attr-defined]

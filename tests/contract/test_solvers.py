@@ -59,6 +59,12 @@ def graphs() -> dict[str, Problem]:
     return {"set": oe.problems.IndependentSet.random(rng, 30), "clique": oe.problems.Clique.random(rng, 25, 0.7)}
 
 
+def tours() -> dict[str, Problem]:
+    rng = np.random.default_rng(3)
+    tsp = oe.problems.TSP
+    return {"tsp": tsp.random(rng, 20), "real": tsp(coordinates=rng.random((9, 2))), "tiny": tsp.random(rng, 5)}
+
+
 def milp_problems() -> dict[str, Problem]:
     rng = np.random.default_rng(3)
     random = oe.problems.MILP.random
@@ -153,6 +159,7 @@ SPECIAL: dict[
     "knapsack": knapsacks,
     "robust_tabu": assignments,
     "tabu": flip_problems,
+    "tour": tours,
     "topo": dag_problems,
     **dict.fromkeys(OFFLINE, tables),
 }
