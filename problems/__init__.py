@@ -43,7 +43,9 @@ if TYPE_CHECKING:
         read_table as read_table,
     )
     from optengine.problems.independent_set import Clique as Clique, IndependentSet as IndependentSet
+    from optengine.problems.job_shop import JobShop as JobShop
     from optengine.problems.knapsack import Knapsack as Knapsack
+    from optengine.problems.market_split import MarketSplit as MarketSplit
     from optengine.problems.maxcut import MaxCut as MaxCut
     from optengine.problems.milp import MILP as MILP
     from optengine.problems.milp_model import Model as Model
@@ -91,7 +93,9 @@ else:
                 "read_table",
             ],
             "optengine.problems.independent_set": ["Clique", "IndependentSet"],
+            "optengine.problems.job_shop": ["JobShop"],
             "optengine.problems.knapsack": ["Knapsack"],
+            "optengine.problems.market_split": ["MarketSplit"],
             "optengine.problems.maxcut": ["MaxCut"],
             "optengine.problems.milp": ["MILP"],
             "optengine.problems.milp_model": ["Model"],

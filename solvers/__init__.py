@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from optengine.solvers.combinatorial import (
         CoverSearch as CoverSearch,
         IndependentSetSearch as IndependentSetSearch,
+        JobShopExact as JobShopExact,
         KnapsackSearch as KnapsackSearch,
+        MarketSplitExact as MarketSplitExact,
         RobustTabu as RobustTabu,
         Tabu as Tabu,
         TourSearch as TourSearch,

@@ -24,6 +24,7 @@ from optengine.problems.formats.bif import BIF, read_network
 from optengine.problems.formats.dimacs import DIMACS
 from optengine.problems.formats.index import best_known
 from optengine.problems.formats.lp import LP
+from optengine.problems.formats.matrices import JSPLIB, MARKET
 from optengine.problems.formats.mps import MPS
 from optengine.problems.formats.orlib import MKNAP, SCP
 from optengine.problems.formats.qaplib import QAPLIB
@@ -61,6 +62,8 @@ FORMATS: dict[str, Format] = {
         BQP,
         RUDY,
         DIMACS,
+        JSPLIB,
+        MARKET,
         MKNAP,
         SCP,
         BIF,

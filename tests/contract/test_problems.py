@@ -50,6 +50,8 @@ SHIPPED: dict[str, Callable[[], Problem]] = {
     "set cover": lambda: oe.problems.SetCover.random(rng(), 15, 8),
     "independent set": lambda: oe.problems.IndependentSet.random(rng(), 14),
     "clique": lambda: oe.problems.Clique.random(rng(), 10, 0.6),
+    "market split": lambda: oe.problems.MarketSplit.random(rng(), 3, 9),
+    "job shop": lambda: oe.problems.JobShop.random(rng(), 3, 3),
     "maxcut": lambda: oe.problems.MaxCut.random(rng(), 12),
     "dag": lambda: oe.problems.DAGProblem.random(rng(), 12),
     "dag tiers": lambda: oe.problems.DAGProblem.random(

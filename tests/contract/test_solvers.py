@@ -65,6 +65,16 @@ def tours() -> dict[str, Problem]:
     return {"tsp": tsp.random(rng, 20), "real": tsp(coordinates=rng.random((9, 2))), "tiny": tsp.random(rng, 5)}
 
 
+def shops() -> dict[str, Problem]:
+    return {"shop": oe.problems.JobShop.random(np.random.default_rng(3), 3, 3)}
+
+
+def splits() -> dict[str, Problem]:
+    rng = np.random.default_rng(3)
+    random = oe.problems.MarketSplit.random
+    return {"split": random(rng, 3), "none": random(rng, 3, 8, solvable=False)}
+
+
 def milp_problems() -> dict[str, Problem]:
     rng = np.random.default_rng(3)
     random = oe.problems.MILP.random
@@ -156,6 +166,8 @@ SPECIAL: dict[
     "relaxation_induced": milp_problems,
     "cover": covers,
     "independent_set": graphs,
+    "job_shop": shops,
+    "market_split": splits,
     "knapsack": knapsacks,
     "robust_tabu": assignments,
     "tabu": flip_problems,
