@@ -77,7 +77,10 @@ ENTRY_POINTS = "optengine.solvers"
 # Problems with a structure that a solver of their own reads: class -> (solver, why). Classes as text: nothing loads.
 STRUCTURED: dict[str, tuple[str, str]] = {
     "optengine.problems.dag.problem:DAGProblem": ("order_search", "orders of a graph's nodes"),
-    "optengine.problems.independent_set:IndependentSet": ("independent_set", "an independent set or a clique"),
+    "optengine.problems.independent_set:IndependentSet": (
+        "independent_set",
+        "an independent set or a clique",
+    ),
     "optengine.problems.job_shop:JobShop": ("job_shop", "a job shop"),
     "optengine.problems.market_split:MarketSplit": ("market_split", "a market split"),
     "optengine.problems.knapsack:Knapsack": ("knapsack", "a multi-dimensional knapsack"),

@@ -108,7 +108,13 @@ class IndependentSet(Problem):
         columns = np.concatenate(cliques) if cliques else np.empty(0, dtype=np.int64)
         A = sp.csr_array((np.ones(len(rows)), (rows, columns)), shape=(len(cliques), self.n_nodes))
         return MILP(
-            np.ones(self.n_nodes), A, upper=1.0, bounds=(0.0, 1.0), integrality=True, sense="max", name=self.name
+            np.ones(self.n_nodes),
+            A,
+            upper=1.0,
+            bounds=(0.0, 1.0),
+            integrality=True,
+            sense="max",
+            name=self.name,
         )
 
     def clique_cover(self) -> list[Integers]:

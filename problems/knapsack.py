@@ -43,7 +43,10 @@ class Knapsack(MILP):
     def __init__(
         self, profits: ArrayLike, weights: ArrayLike, capacities: ArrayLike, *, name: str | None = None
     ) -> None:
-        self.profits, self.weights = np.asarray(profits, np.float64), np.atleast_2d(np.asarray(weights, np.float64))
+        self.profits, self.weights = (
+            np.asarray(profits, np.float64),
+            np.atleast_2d(np.asarray(weights, np.float64)),
+        )
         self.capacities = np.atleast_1d(np.asarray(capacities, np.float64))
         m, n = len(self.capacities), len(self.profits)
         if self.profits.ndim != 1 or self.weights.shape != (m, n):
@@ -59,7 +62,9 @@ class Knapsack(MILP):
         )  # fmt: skip
 
     @classmethod
-    def random(cls, rng: Generator, n: int = 50, m: int = 5, density: float = 0.5, real: float = 0.0) -> Knapsack:
+    def random(
+        cls, rng: Generator, n: int = 50, m: int = 5, density: float = 0.5, real: float = 0.0
+    ) -> Knapsack:
         """Chu and Beasley's generator: weights uniform on 0..1000, capacities a share `density` of their sums, profits
         the mean weight and up to 500 more. `real` must be 0."""
         weights = rng.integers(0, HEAVIEST + 1, (m, n))
@@ -78,7 +83,9 @@ class Knapsack(MILP):
         sizes = np.maximum(1.0, np.abs(self.capacities))
         now = _violation((loads - self.capacities) / sizes)
         after = loads[:, None] + self.weights[:, which] * way
-        change = np.array([_violation(column) - now for column in ((after - self.capacities[:, None]) / sizes[:, None]).T])
+        change = np.array(
+            [_violation(column) - now for column in ((after - self.capacities[:, None]) / sizes[:, None]).T]
+        )
         return (-way * self.profits[which])[:, None], change.reshape(-1, 1)
 
     def describe(self, x: ArrayLike) -> dict[str, Any]:

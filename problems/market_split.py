@@ -54,11 +54,17 @@ class MarketSplit(Problem):
             raise ProblemError("A and b must be whole numbers")
         self.n_bits = self.A.shape[1]
         super().__init__(
-            self._values, Space(Binary(shape=self.n_bits)), call="encoded", vectorized=True, name=name or "market split"
+            self._values,
+            Space(Binary(shape=self.n_bits)),
+            call="encoded",
+            vectorized=True,
+            name=name or "market split",
         )
 
     @classmethod
-    def random(cls, rng: Generator, m: int = 3, n: int | None = None, *, solvable: bool = True) -> MarketSplit:
+    def random(
+        cls, rng: Generator, m: int = 3, n: int | None = None, *, solvable: bool = True
+    ) -> MarketSplit:
         """m rows of n = 10 (m - 1) entries uniform on 0..99; b from a random point, or half of the sums."""
         n = 10 * (m - 1) if n is None else n
         A = rng.integers(0, RANDOM_HIGH, (m, n))

@@ -111,7 +111,9 @@ class QUBO(Problem):
     @classmethod
     def random(cls, rng: Generator, n: int, density: float = 0.1) -> QUBO:
         """Entries uniform on -100..100, couplings with probability `density`, maximised, as Beasley (1998)."""
-        upper = np.triu(rng.integers(-RANDOM_SIZE, RANDOM_SIZE + 1, (n, n)), 1) * (rng.random((n, n)) < density)
+        upper = np.triu(rng.integers(-RANDOM_SIZE, RANDOM_SIZE + 1, (n, n)), 1) * (
+            rng.random((n, n)) < density
+        )
         diagonal = np.diag(rng.integers(-RANDOM_SIZE, RANDOM_SIZE + 1, n))
         return cls(2.0 * upper + diagonal, direction="maximize", name=f"random{n}")
 

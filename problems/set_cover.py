@@ -54,7 +54,9 @@ class SetCover(MILP):
         if self.costs.shape != (n,):
             raise ProblemError(f"costs must be one for each of {n} columns, got shape {self.costs.shape}")
         if not (np.isfinite(self.costs).all() and (self.costs > 0).all()):
-            raise ProblemError("costs must be finite and positive; a column without cost is chosen beforehand")
+            raise ProblemError(
+                "costs must be finite and positive; a column without cost is chosen beforehand"
+            )
         bare = np.flatnonzero(np.diff(self.covers.indptr) == 0)
         if len(bare):
             raise ProblemError(f"row {int(bare[0])} must be covered by a column, got none")
@@ -74,7 +76,9 @@ class SetCover(MILP):
         return cls(matrix, costs, name=name)
 
     @classmethod
-    def random(cls, rng: Generator, n: int = 60, m: int = 20, density: float = 0.1, real: float = 0.0) -> SetCover:
+    def random(
+        cls, rng: Generator, n: int = 60, m: int = 20, density: float = 0.1, real: float = 0.0
+    ) -> SetCover:
         """m rows, each in a share `density` of the n columns (two at least), costs uniform on 1..100; `real` must be 0."""
         size = max(2, round(density * n))
         rows = [np.sort(rng.choice(n, min(n, size), replace=False)) for _ in range(m)]

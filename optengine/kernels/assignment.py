@@ -71,7 +71,15 @@ def robust_tabu_reference(
 
 
 @numba.njit(cache=True, nogil=True)
-def begin(flow: Numbers, flow_t: Numbers, near: Numbers, near_t: Numbers, diagonals: Numbers, both: bool, out: Numbers) -> None:
+def begin(
+    flow: Numbers,
+    flow_t: Numbers,
+    near: Numbers,
+    near_t: Numbers,
+    diagonals: Numbers,
+    both: bool,
+    out: Numbers,
+) -> None:
     """Fill `out` (n, m) with the changes under all exchanges; arguments as for `robust_tabu`."""
     n = len(flow)
     for r in range(n):
@@ -205,7 +213,14 @@ def _differences(flow: Numbers, near: Numbers, r: int, s: int, a: Numbers, b: Nu
 
 @numba.njit(cache=True, nogil=True)
 def _row(
-    flow: Numbers, flow_t: Numbers, near: Numbers, near_t: Numbers, diagonals: Numbers, both: bool, r: int, out: Numbers
+    flow: Numbers,
+    flow_t: Numbers,
+    near: Numbers,
+    near_t: Numbers,
+    diagonals: Numbers,
+    both: bool,
+    r: int,
+    out: Numbers,
 ) -> None:
     """Changes under the exchanges of r with every facility, from their definition; k = r and k = v are put right."""
     n = len(flow)
@@ -246,7 +261,9 @@ def _swap(near: Numbers, u: int, v: int, n: int) -> None:
 
 
 @numba.njit(cache=True, nogil=True)
-def _tabu(until: Small, ends: Small, u: int, v: int, n: int, step: int, low: int, spread: int, seed: int) -> None:
+def _tabu(
+    until: Small, ends: Small, u: int, v: int, n: int, step: int, low: int, spread: int, seed: int
+) -> None:
     """u and v leave their locations: u's becomes v's. Their old ones are forbidden to them for a while."""
     for k in range(n):
         until[k, u], until[k, v] = until[k, v], until[k, u]

@@ -81,7 +81,20 @@ def search_cover(
                         k, least = j, loss
             if k < 0:
                 break
-            n_open = _flip(k, rows_ptr, rows, columns_ptr, columns, chosen, counts, weights, scores, uncovered, place, n_open)
+            n_open = _flip(
+                k,
+                rows_ptr,
+                rows,
+                columns_ptr,
+                columns,
+                chosen,
+                counts,
+                weights,
+                scores,
+                uncovered,
+                place,
+                n_open,
+            )
             value[0] -= costs[k]
             since[k] = step
             flips += 1
@@ -101,7 +114,20 @@ def search_cover(
                     k, most = j, gain
             if k < 0 or value[0] + costs[k] >= value[1]:
                 break
-            n_open = _flip(k, rows_ptr, rows, columns_ptr, columns, chosen, counts, weights, scores, uncovered, place, n_open)
+            n_open = _flip(
+                k,
+                rows_ptr,
+                rows,
+                columns_ptr,
+                columns,
+                chosen,
+                counts,
+                weights,
+                scores,
+                uncovered,
+                place,
+                n_open,
+            )
             value[0] += costs[k]
             since[k], held[k] = step, step + 1
             flips += 1

@@ -27,7 +27,9 @@ HOPELESS = -30.0  # exponent below which no draw accepts
 
 
 @numba.njit(cache=True, nogil=True)
-def fill_buckets(gains: Integers, ring: Integers, chain: Integers, room: Small, sizes: Integers, place: Integers) -> int:
+def fill_buckets(
+    gains: Integers, ring: Integers, chain: Integers, room: Small, sizes: Integers, place: Integers
+) -> int:
     """Put every bit that is on no list of the ring into the bucket of its gain; returns the highest one filled.
 
     Args:

@@ -63,13 +63,17 @@ def search_tour(
             waits[a] = False
             improved = True
             while improved:
-                improved, count = _improve(a, distance, near, k, tour, place, queue, waits, log, state, length)
+                improved, count = _improve(
+                    a, distance, near, k, tour, place, queue, waits, log, state, length
+                )
                 evaluated += count
             continue
         if length[0] < length[2] - EPSILON * abs(length[2]):
             length[2] = length[0]
             best[:] = tour
-        if length[0] > length[1] and length[0] - length[1] > temperature * exponential(state[SEED], state[N_KICKS], 9):
+        if length[0] > length[1] and length[0] - length[1] > temperature * exponential(
+            state[SEED], state[N_KICKS], 9
+        ):
             while state[N_LOG] > 0:  # take the kick back
                 state[N_LOG] -= 1
                 _reverse(log[state[N_LOG], 0], log[state[N_LOG], 1], tour, place)

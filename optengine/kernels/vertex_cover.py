@@ -71,14 +71,18 @@ def search_vertex_cover(
             n_best = state[SIZE]
             best[:] = inside
             k = _leaving(members, state[SIZE], scores, since, draw(seed, step, 3))
-            _flip(k, ends, indptr, around, inside, weights, scores, open_edges, place, members, at, may, state)
+            _flip(
+                k, ends, indptr, around, inside, weights, scores, open_edges, place, members, at, may, state
+            )
         if state[N_OPEN] == 0 or state[SIZE] == 0:
             break
         k = _leaving(members, state[SIZE], scores, since, draw(seed, step, 0))
         _flip(k, ends, indptr, around, inside, weights, scores, open_edges, place, members, at, may, state)
         since[k], may[k] = step, 0
         a, b = ends[open_edges[draw(seed, step, 1) % state[N_OPEN]]]
-        if not may[a] or (may[b] and (scores[b] > scores[a] or (scores[b] == scores[a] and since[b] < since[a]))):
+        if not may[a] or (
+            may[b] and (scores[b] > scores[a] or (scores[b] == scores[a] and since[b] < since[a]))
+        ):
             a = b
         _flip(a, ends, indptr, around, inside, weights, scores, open_edges, place, members, at, may, state)
         since[a] = step

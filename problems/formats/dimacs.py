@@ -53,7 +53,8 @@ def _parse(source: Source) -> list[Problem]:
     n, m = header
     if len(edges) not in (m, 2 * m):
         raise source.error(
-            f"the header announces {m} edges, got {len(edges)}{' (truncated?)' if len(edges) < m else ''}", filled[0]
+            f"the header announces {m} edges, got {len(edges)}{' (truncated?)' if len(edges) < m else ''}",
+            filled[0],
         )
     name = source.path.name.removesuffix(".gz")
     kind = IndependentSet if name.endswith(INDEPENDENT) else Clique

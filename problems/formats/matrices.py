@@ -61,7 +61,12 @@ def _parse_split(source: Source) -> list[Problem]:
     return [MarketSplit(rows[:, :-1], rows[:, -1], name=source.name)]
 
 
-JSPLIB = Format("job shop", "'jobs machines', then lines of pairs 'machine duration'", _recognise_jobs, _parse_jobs)
+JSPLIB = Format(
+    "job shop", "'jobs machines', then lines of pairs 'machine duration'", _recognise_jobs, _parse_jobs
+)
 MARKET = Format(
-    "market split", "'rows columns', then lines of coefficients and a right-hand side", _recognise_split, _parse_split
+    "market split",
+    "'rows columns', then lines of coefficients and a right-hand side",
+    _recognise_split,
+    _parse_split,
 )

@@ -100,7 +100,12 @@ def _parse_library(source: Source) -> list[Problem]:
     return problems
 
 
-QBSOLV = Format("qbsolv", "comments 'c ...', then 'p qubo target nodes diagonals couplers'", _recognise, _parse)
+QBSOLV = Format(
+    "qbsolv", "comments 'c ...', then 'p qubo target nodes diagonals couplers'", _recognise, _parse
+)
 BQP = Format(
-    "bqp", "the number of problems, then for each 'n entries' and lines 'i j value'", _recognise_library, _parse_library
+    "bqp",
+    "the number of problems, then for each 'n entries' and lines 'i j value'",
+    _recognise_library,
+    _parse_library,
 )

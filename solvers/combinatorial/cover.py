@@ -92,7 +92,11 @@ class CoverRun:
         whole = bool((problem.costs == np.rint(problem.costs)).all())
         self._offer(control, best)
         reduced, bound = self._relax(control, whole)
-        best = min(best, self._greedy(np.maximum(reduced, 1e-3 * problem.costs)), key=lambda x: float(problem.costs @ x))
+        best = min(
+            best,
+            self._greedy(np.maximum(reduced, 1e-3 * problem.costs)),
+            key=lambda x: float(problem.costs @ x),
+        )
         self._offer(control, best)
         pieces = Pieces(control, 2 * n, 1e-6 + 2e-9 * n)
         open_columns = self._open(reduced, bound, best, whole)

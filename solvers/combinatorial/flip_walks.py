@@ -18,7 +18,10 @@ Integers = NDArray[np.int64]
 
 WIDEST = 2**12  # distinct gains up to which bits stand in buckets
 ROOM = 2**25  # bucket entries, 128 MB
-HOT, COLD = 0.75, 0.2  # first and last temperature, in units of a bit's typical and of a coupling's typical strength
+HOT, COLD = (
+    0.75,
+    0.2,
+)  # first and last temperature, in units of a bit's typical and of a coupling's typical strength
 
 
 class FlipForm:
@@ -44,7 +47,9 @@ class FlipForm:
         strength = np.asarray(abs(coupling).sum(axis=1)).ravel()
         reach = np.maximum(np.abs(self.linear), np.abs(self.linear + self._signed(strength)))
         self.largest = float((reach + strength).max(initial=1.0))
-        whole = bool((self.linear == np.rint(self.linear)).all() and (self.weights == np.rint(self.weights)).all())
+        whole = bool(
+            (self.linear == np.rint(self.linear)).all() and (self.weights == np.rint(self.weights)).all()
+        )
         self.exact = whole and self.largest < flips.EXACT_32
         wide = 2 * int(self.largest) + 1 if whole and self.largest < WIDEST else 0
         self.buckets = bool(wide) and wide * self.n <= ROOM

@@ -51,7 +51,11 @@ class IndependentSetSearch:
         """Anything but an IndependentSet or a Clique."""
         from optengine.problems.independent_set import IndependentSet
 
-        return None if isinstance(problem, IndependentSet) else "it reads the edges of an IndependentSet or a Clique"
+        return (
+            None
+            if isinstance(problem, IndependentSet)
+            else "it reads the edges of an IndependentSet or a Clique"
+        )
 
     def start(self, problem: Problem, rng: Generator) -> IndependentRun:
         """Return a new run."""
@@ -72,7 +76,9 @@ class IndependentRun:
         order = np.argsort(owner, kind="stable")
         self._around = (order % max(1, m)).astype(np.int64)
         self._indptr = np.r_[0, np.cumsum(np.bincount(owner, minlength=n))].astype(np.int64)
-        self._inside, self._scores, self._members, self._at, self._since = (np.zeros(n, np.int64) for _ in range(5))
+        self._inside, self._scores, self._members, self._at, self._since = (
+            np.zeros(n, np.int64) for _ in range(5)
+        )
         self._open, self._place = np.zeros(m, np.int64), np.zeros(m, np.int64)
         self._n_starts = 0
 

@@ -126,7 +126,9 @@ class JobShopRun:
         durations = np.rint(problem.durations / self._unit).astype(np.int64)
         horizon = int(durations.sum())
         n, m = durations.shape
-        starts = np.array([[model.new_int_var(0, horizon, "") for _ in range(m)] for _ in range(n)], dtype=object)
+        starts = np.array(
+            [[model.new_int_var(0, horizon, "") for _ in range(m)] for _ in range(n)], dtype=object
+        )
         on: list[list[Any]] = [[] for _ in range(m)]
         end = model.new_int_var(0, horizon, "")
         for j in range(n):

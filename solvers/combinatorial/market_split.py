@@ -83,14 +83,18 @@ class MarketSplitRun:
         control.spend(len(X))
         control.incumbent(X[int(np.argmin(problem.evaluate(X).F[:, 0]))])
         weights = self._rng.integers(0, 2**63, len(problem.b), dtype=np.uint64) * np.uint64(2) + np.uint64(1)
-        hashed = (problem.A.astype(np.int64).astype(np.uint64) * weights[:, None]).sum(axis=0, dtype=np.uint64)
+        hashed = (problem.A.astype(np.int64).astype(np.uint64) * weights[:, None]).sum(
+            axis=0, dtype=np.uint64
+        )
         target = (problem.b.astype(np.int64).astype(np.uint64) * weights).sum(dtype=np.uint64)
         cuts = np.array_split(np.arange(n), 4)
         lists = [_sums(hashed[cut]) for cut in cuts]
         bits = max(0, max(len(cut) for cut in cuts) - 1)
         modulus = np.uint64(1 << bits)
         orders = [np.argsort(part % modulus, kind="stable") for part in (lists[1], lists[3])]
-        remainders = [(part % modulus)[order] for part, order in zip((lists[1], lists[3]), orders, strict=True)]
+        remainders = [
+            (part % modulus)[order] for part, order in zip((lists[1], lists[3]), orders, strict=True)
+        ]
         for remainder in range(1 << bits):
             if control.stop():
                 return
@@ -110,7 +114,9 @@ class MarketSplitRun:
         control.bound(1.0)
         control.conclude("converged", "all points were listed, and none has value 0")  # type: ignore[attr-defined]
 
-    def _matches(self, one: Any, two: Any, target: np.uint64, cuts: list[NDArray[np.int64]]) -> list[NDArray[np.float64]]:
+    def _matches(
+        self, one: Any, two: Any, target: np.uint64, cuts: list[NDArray[np.int64]]
+    ) -> list[NDArray[np.float64]]:
         """The points whose hashed sums meet the target and whose true sums do."""
         order = np.argsort(one[0], kind="stable")
         keys, wanted = one[0][order], target - two[0]

@@ -62,7 +62,9 @@ class TourSearch:
         if not problem.symmetric:
             return "it reverses parts of tours, and the distances are asymmetric"
         if problem.n_cities > MOST:
-            return f"it keeps the matrix of distances of at most {MOST} cities, and there are {problem.n_cities}"
+            return (
+                f"it keeps the matrix of distances of at most {MOST} cities, and there are {problem.n_cities}"
+            )
         return None
 
     def start(self, problem: Problem, rng: Generator) -> TourRun:

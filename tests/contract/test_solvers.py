@@ -56,13 +56,20 @@ def covers() -> dict[str, Problem]:
 
 def graphs() -> dict[str, Problem]:
     rng = np.random.default_rng(3)
-    return {"set": oe.problems.IndependentSet.random(rng, 30), "clique": oe.problems.Clique.random(rng, 25, 0.7)}
+    return {
+        "set": oe.problems.IndependentSet.random(rng, 30),
+        "clique": oe.problems.Clique.random(rng, 25, 0.7),
+    }
 
 
 def tours() -> dict[str, Problem]:
     rng = np.random.default_rng(3)
     tsp = oe.problems.TSP
-    return {"tsp": tsp.random(rng, 20), "real": tsp(coordinates=rng.random((9, 2))), "tiny": tsp.random(rng, 5)}
+    return {
+        "tsp": tsp.random(rng, 20),
+        "real": tsp(coordinates=rng.random((9, 2))),
+        "tiny": tsp.random(rng, 5),
+    }
 
 
 def shops() -> dict[str, Problem]:

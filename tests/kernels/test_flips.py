@@ -22,7 +22,9 @@ def value(linear: np.ndarray, coupling: np.ndarray, x: np.ndarray) -> float:
     return float(linear @ x + 0.5 * x @ coupling @ x)
 
 
-def dense(case: Any, low: int, spread: int, seed: int, cuts: list[int], dtype: type) -> tuple[np.ndarray, float, int]:
+def dense(
+    case: Any, low: int, spread: int, seed: int, cuts: list[int], dtype: type
+) -> tuple[np.ndarray, float, int]:
     linear, coupling, x = case
     n, m = len(x), flips.padded(len(x))
     minus = flips.penalty(float((np.abs(coupling).sum(axis=1) + np.abs(linear)).max()))
@@ -67,7 +69,11 @@ def test_a_walk_goes_on_where_all_bits_are_tabu() -> None:
 def sparse(case: Any, seed: int) -> tuple[Any, ...]:
     linear, coupling, x = case
     rows = sp.csr_array(coupling)
-    return rows.indptr.astype(np.int64), rows.indices.astype(np.int32), flips.gains_of(linear, coupling, x.astype(float))
+    return (
+        rows.indptr.astype(np.int64),
+        rows.indices.astype(np.int32),
+        flips.gains_of(linear, coupling, x.astype(float)),
+    )
 
 
 @pytest.mark.parametrize("cuts", [[300], [1, 99, 200]])

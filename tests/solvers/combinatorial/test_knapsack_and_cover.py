@@ -38,7 +38,10 @@ def test_small_optima_are_found_and_bounds_are_right(relaxation: bool) -> None:
 
 def test_auto_takes_them_and_a_seed_is_a_run() -> None:
     rng = np.random.default_rng(0)
-    for problem, name in ((Knapsack.random(rng, 60, 5), "knapsack"), (SetCover.random(rng, 150, 60), "cover")):
+    for problem, name in (
+        (Knapsack.random(rng, 60, 5), "knapsack"),
+        (SetCover.random(rng, 150, 60), "cover"),
+    ):
         first, again = (oe.solve(problem, budget=400_000, seed=2) for _ in range(2))
         assert first.solver == name
         assert first.history.X.tobytes() == again.history.X.tobytes()
