@@ -1,4 +1,4 @@
-"""The comparators of combinatorial.py: each gets a problem, CPU seconds and a seed, and returns an encoded x or None."""
+"""The comparators of combinatorial.py: each gets a problem, CPU seconds and a seed, and returns an x or None."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _linear(backend: str, threads: int) -> Method:
         from optengine.backends.running import prepare
 
         model = (problem if isinstance(problem, oe.problems.MILP) else problem.milp()).model
-        prepare(backend, model)
+        prepare(backend)
         n, end = problem.space.width, cpu_seconds() + seconds
         target = np.inf if problem.best_known is None else problem.signs[0] * problem.best_known
         best: list[Any] = []
@@ -89,8 +89,10 @@ def pymoo_ga(problem: Any, seconds: float, seed: int) -> Any:
 
     class Wrapped(Problem):  # type: ignore[misc]
         def __init__(self) -> None:
-            super().__init__(n_var=n, n_obj=1, n_ieq_constr=int(problem.n_constraints > 0), xl=0, xu=n - 1 if order else 1,
-                             vtype=int if order else bool)  # fmt: skip
+            n_rows, high = int(problem.n_constraints > 0), n - 1 if order else 1
+            super().__init__(
+                n_var=n, n_obj=1, n_ieq_constr=n_rows, xl=0, xu=high, vtype=int if order else bool
+            )
 
         def _evaluate(self, x: Any, out: dict[str, Any], *args: object, **kwargs: object) -> None:
             evaluation = problem.evaluate(np.asarray(x, dtype=np.float64))

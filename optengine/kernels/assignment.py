@@ -27,7 +27,7 @@ Integers: TypeAlias = NDArray[np.int64]
 Small: TypeAlias = NDArray[np.int32]
 
 WIDTH = 16  # rows are filled up to a multiple of it
-EXACT_32 = 2.0**23  # changes below it are exact in float32
+EXACT_32 = 2.0**22  # changes below it stay exact in float32, also with a penalty of twice that
 STEP, IDLE, SEED = 0, 1, 2
 STATE = 3
 
@@ -103,6 +103,7 @@ def robust_tabu(
     ends: Small,
     low: int,
     spread: int,
+    penalty: float,
     state: Integers,
     fallen: NDArray[np.float64],
     best: Integers,
@@ -121,17 +122,19 @@ def robust_tabu(
         until: (n, m) step until which a facility must not go to the present location of another; updated.
         ends: (n, m) the smaller of until[u, v] and until[v, u]; updated.
         low, spread: tenure is low + below(spread), spread >= 1.
+        penalty: of tabu exchanges, a power of two above any difference of changes.
         state: (STATE,) counters. fallen: (2,) f has fallen by since the start: now, and at the best. best: (n,) its p.
             All updated.
     """
     n, m = changes.shape
+    big = changes.dtype.type(penalty)
     lanes, a, b = np.empty(m, changes.dtype), np.empty(m, changes.dtype), np.empty(m, changes.dtype)
     step, idle, seed = state[STEP], state[IDLE], state[SEED]
     taken = 0
     while taken < steps and idle < patience:
         word = draw(seed, step, 0)
         lanes[:] = 1e30
-        _worth(changes, ends, np.int32(step), changes.dtype.type(fallen[0] - fallen[1]), lanes)
+        _worth(changes, ends, np.int32(step), changes.dtype.type(fallen[0] - fallen[1]), big, lanes)
         v = word % n
         top, at = lanes[v], v
         for _ in range(n - 1):
@@ -143,7 +146,7 @@ def robust_tabu(
         for _ in range(n):
             c = changes[u, v]
             if ends[u, v] > step and c >= free and u != v:
-                c += changes.dtype.type(1e15)
+                c += big
             if c == top:
                 break
             u = u + 1 if u + 1 < n else 0
@@ -181,10 +184,9 @@ def robust_tabu(
 
 
 @numba.njit(cache=True, nogil=True)
-def _worth(changes: Numbers, ends: Small, step: int, free: float, lanes: Numbers) -> None:
-    """The least change of each column, tabu ones 1e15 more; `free`: changes below it give a new best."""
+def _worth(changes: Numbers, ends: Small, step: int, free: float, big: float, lanes: Numbers) -> None:
+    """The least change of each column, tabu ones `big` more; `free`: changes below it give a new best."""
     n, m = changes.shape
-    big = changes.dtype.type(1e15)
     for u in range(n):
         row, end = changes[u], ends[u]
         for v in range(m):

@@ -39,8 +39,14 @@ class AssignmentWalk:
             self.scale = 0.5
         whole = bool((flow == np.rint(flow)).all() and (distance == np.rint(distance)).all())
         largest = 16.0 * n * float(np.abs(flow).max(initial=0)) * float(np.abs(distance).max(initial=0))
+        self._penalty = float(2.0 ** (np.ceil(np.log2(max(largest, 1.0))) + 1))
         self._dtype: Any = np.float32 if whole and largest < assignment.EXACT_32 else np.float64
         self._flow, self._distance = flow, distance
+        self.settings = (low, spread, self._penalty)
+        empty = not (np.diag(flow).any() or np.diag(distance).any())
+        self.unfit: str | None = None  # why a device does not take the matrices
+        if not (all(alike) and empty and self._dtype == np.float32):
+            self.unfit = "its walks take symmetric whole matrices of moderate size with empty diagonals"
         m = assignment.padded(n)
         self._flows = [self._wide(flow, m), self._wide(flow.T, m)]
         self.changes = np.empty((n, m), dtype=self._dtype)
@@ -78,7 +84,7 @@ class AssignmentWalk:
         """Walk on; returns the steps taken."""
         taken = assignment.robust_tabu(
             *self._flows, *self._nears, self._diagonals, self._both, self._p, self.changes, self._until, self._ends,
-            *self._settings, self._state, self.fallen, self.best, steps, self._patience,
+            *self._settings, self._penalty, self._state, self.fallen, self.best, steps, self._patience,
         )  # fmt: skip
         self.over = bool(self._state[assignment.IDLE] >= self._patience)
         return int(taken) or steps

@@ -76,7 +76,7 @@ class RobustTabuRun:
     def __init__(self, options: RobustTabu, problem: Any, rng: Generator) -> None:
         from optengine.solvers.combinatorial.assignment_walk import AssignmentWalk
 
-        self._rng, self._n = rng, problem.n_facilities
+        self._problem, self._rng, self._n = problem, rng, problem.n_facilities
         low = max(1, int(options.tenure * LOW * self._n))
         spread = 1 + int(options.tenure * SPREAD * self._n)
         self._walk = AssignmentWalk(problem, int(rng.integers(2**31)), low, spread)
@@ -96,8 +96,10 @@ class RobustTabuRun:
         return {"pool": self._pool.details(), "n_walks": self._n_walks}
 
     def search(self, control: Control) -> None:
-        """Search until told to stop."""
+        """Search until told to stop, on the device if there is one and it fits."""
         n, walk = self._n, self._walk
+        if self._on_device(control):
+            return
         pieces = Pieces(control, n * (n - 1) // 2, 0.2e-6 + 0.8e-9 * n * n)
         given = [] if control.x0 is None else list(np.rint(control.x0).astype(np.int64))
         best = np.inf
@@ -117,6 +119,31 @@ class RobustTabuRun:
                         best = walk.value
                         control.incumbent(walk.best.astype(np.float64))
             self._elites.add(walk.best, walk.value)
+
+    def _on_device(self, control: Control) -> bool:
+        """Search on the device; False where the CPU is to do it."""
+        from optengine.solvers.combinatorial import device
+
+        problem, walk = self._problem, self._walk
+        if not device.settle(control.device, self._n, walk.unfit):
+            return False
+        walks = self._make_walks(problem.flow, problem.distance, *walk.settings)
+
+        def begin(P: Integers, seeds: Integers) -> Any:
+            walks.begin(P, seeds)
+            return walks
+
+        self._n_walks = device.search(
+            control, self._rng, begin, lambda P: problem.evaluate(P.astype(np.float64)).F[:, 0], self._next_start,
+            (self._elites, self._pool), cost=self._n * (self._n - 1) // 2, steps=self._patience or 50 * self._n,
+        )  # fmt: skip
+        return True
+
+    @staticmethod
+    def _make_walks(*given: Any) -> Any:
+        from optengine.kernels.walks_cuda import AssignmentWalks
+
+        return AssignmentWalks(*given)
 
     def _next_start(self) -> Integers:
         """An elite assignment with some facilities shuffled, or a random one."""

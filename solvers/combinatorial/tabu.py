@@ -95,6 +95,7 @@ class TabuRun:
         dense = form.dense or not form.buckets
         tenure = options.tenure or form.n // 100 + (1 if dense else 10)
         patience = options.patience or 2000 + 10 * form.n
+        self._tenure, self._patience = tenure, patience
         settings = (form, seed, tenure, options.spread, patience)
         fits = form.dense or form.buckets or form.n <= 4096  # memory for dense rows
         self._tabu: Any = SparseTabu(*settings) if not dense else DenseTabu(*settings) if fits else None
@@ -124,8 +125,10 @@ class TabuRun:
         }
 
     def search(self, control: Control) -> None:
-        """Search until told to stop."""
+        """Search until told to stop, on the device if there is one and it fits."""
         form = self._form
+        if self._on_device(control):
+            return
         tabu_pieces = Pieces(control, form.n, form.step_seconds)
         sweep_pieces = Pieces(control, form.n, SWEEP_SECONDS * form.n)
         given = [] if control.x0 is None else list(np.rint(control.x0).astype(np.int64))
@@ -145,6 +148,38 @@ class TabuRun:
             ):
                 return
             self._n_walks += 1
+
+    def _on_device(self, control: Control) -> bool:
+        """Search on the device; False where the CPU is to do it."""
+        from optengine.kernels import flips
+        from optengine.solvers.combinatorial import device
+
+        form = self._form
+        reason = (
+            None if form.exact else "its walks are exact in float32 only for whole couplings of moderate size"
+        )
+        if not form.dense:
+            reason = "the couplings are sparse, and the CPU searches them by annealing"
+        if not device.settle(control.device, form.n, reason):
+            return False
+        low, minus = min(self._tenure, max(1, form.n // 4)), flips.penalty(form.largest)
+        walks = self._make_walks(form.coupling.toarray(), low, self._options.spread, minus)
+
+        def begin(X: Integers, seeds: Integers) -> Any:
+            walks.begin(X, np.array([form.gains(x) for x in X]), seeds)
+            return walks
+
+        self._n_walks = device.search(
+            control, self._rng, begin, lambda X: np.array([form.value(x) for x in X]), self._next_start,
+            (self._elites, self._pool), cost=form.n, steps=self._patience,
+        )  # fmt: skip
+        return True
+
+    @staticmethod
+    def _make_walks(*given: Any) -> Any:
+        from optengine.kernels.walks_cuda import FlipWalks
+
+        return FlipWalks(*given)
 
     def _walk(self, walk: Any, x: Integers, pieces: Pieces, control: Control) -> bool:
         """One walk from x to its end; False where the run is over."""
