@@ -3,18 +3,19 @@
     python benchmarks/combinatorial.py [--quick] [--methods ...] [--problems ...] [--out rows.jsonl] [--fresh]
     python benchmarks/combinatorial.py --rates
 
-Instances are files of the folder combinatorial under the environment's OPTENGINE_DATA, else of ../shared/data. A run has
-10 CPU seconds of one process and its children, models and libraries loaded before; it ends earlier where the published
-best value is reached. Five seeds. Values are recomputed by the problem's own evaluation, and count only if feasible.
+Instances are files of the folder combinatorial under the environment's OPTENGINE_DATA, else of ../shared/data. A run
+has 10 CPU seconds of one process and its children, models and libraries loaded before; it ends earlier where the
+published best value is reached. Five seeds. Values are recomputed by the problem's own evaluation, and count only if
+feasible.
 
-Comparators: CP-SAT with 8 workers that share these CPU seconds (one worker is a false comparator), SCIP and HiGHS on the
-linear form; pymoo's GA; SciPy's FAQ with random restarts (QAP); OR-Tools routing with guided local search (TSP);
-dwave-samplers' tabu search and annealing (QUBO, MaxCut). Rows of comparators come from peers/combinatorial.jsonl unless
---fresh; those of a first call go to --out, and a second call goes on with them.
+Comparators: CP-SAT with 8 workers that share these CPU seconds (one worker is a false comparator), SCIP and HiGHS on
+the linear form; pymoo's GA; SciPy's FAQ with random restarts (QAP); OR-Tools routing with guided local search (TSP);
+dwave-samplers' tabu search and annealing (QUBO, MaxCut). Rows of comparators come from peers/combinatorial.jsonl
+unless --fresh; those of a first call go to --out, and a second call goes on with them.
 
-Held, in every seed: QUBO up to 1000 bits the best known; G1 0 %, G14 <= 0.3 %, G32 <= 0.5 %; nug30, tai30a 0 %, sko42 <=
-0.05 %; mknapcb1, mknapcb4 <= 0.05 % on average; set covers the optimum; C125.9 34, keller4 11, brock200_2 12; kroA100
-0 %, a280 <= 1 %, pr1002 <= 3 %. `--quick`: one instance a class, two seeds, without comparators.
+Held, in every seed: QUBO up to 1000 bits the best known; G1 0 %, G14 <= 0.3 %, G32 <= 0.5 %; nug30, tai30a 0 %, sko42
+<= 0.05 %; mknapcb1, mknapcb4 <= 0.05 % on average; set covers the optimum; C125.9 34, keller4 11, brock200_2 12;
+kroA100 0 %, a280 <= 1 %, pr1002 <= 3 %. `--quick`: one instance a class, two seeds, without comparators.
 """
 
 from __future__ import annotations
@@ -44,7 +45,8 @@ PACKAGES = ("optengine", "numpy", "scipy", "numba", "ortools", "pymoo", "dwave-s
 CLASSES: dict[str, dict[str, float | None]] = {
     "qubo": {f"qubo/{name}.qubo": 0.0 for name in ("bqp100_1", "bqp250_1", "bqp250_2", "bqp1000_1")},
     "maxcut": {
-        "maxcut/G1.txt": 0.0, "maxcut/G11.txt": None, "maxcut/G14.txt": 0.3, "maxcut/G32.txt": 0.5, "maxcut/G43.txt": None,
+        "maxcut/G1.txt": 0.0, "maxcut/G11.txt": None, "maxcut/G14.txt": 0.3, "maxcut/G32.txt": 0.5,
+        "maxcut/G43.txt": None,
     },
     "qap": {"qap/nug30.dat": 0.0, "qap/tai30a.dat": 0.0, "qap/sko42.dat": 0.05, "qap/bur26a.dat": None,
             "qap/tai25b.dat": None, "qap/tai50a.dat": None},

@@ -65,6 +65,8 @@ def _peaks() -> tuple[float, float]:
         _reads(table, amount)
         return amount
 
+    stream(1)
+    reads(1)
     return rate(stream), rate(reads)
 
 

@@ -1,9 +1,10 @@
 """The job shop: jobs that visit machines in given orders, each machine does one job at a time.
 
-X is a permutation of all operations, numbered job by job, job * m + k. It is read as a list of jobs: the k-th time that
-a job comes is its k-th operation, which starts as soon as its job and its machine are free (Bierwirth, A generalized
-permutation approach to job shop scheduling with genetic algorithms, OR Spektrum 17 (1995), doi:10.1007/BF01719250). Every
-permutation is a schedule, and some permutation is an optimal one. Minimised: the end of the last operation.
+X is a permutation of all operations, numbered job by job, job * m + k. It is read as a list of jobs: the k-th time
+that a job comes is its k-th operation, which starts as soon as its job and its machine are free (Bierwirth, A
+generalized permutation approach to job shop scheduling with genetic algorithms, OR Spektrum 17 (1995),
+doi:10.1007/BF01719250). Every permutation is a schedule, and some permutation is an optimal one. Minimised: the end
+of the last operation.
 """
 
 from __future__ import annotations

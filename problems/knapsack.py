@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from optengine.core.errors import ProblemError
 from optengine.problems.arrays import flip_moves
-from optengine.problems.milp import TOLERANCE, MILP
+from optengine.problems.milp import MILP, TOLERANCE
 
 Floats = NDArray[np.float64]
 
@@ -66,7 +66,8 @@ class Knapsack(MILP):
         cls, rng: Generator, n: int = 50, m: int = 5, density: float = 0.5, real: float = 0.0
     ) -> Knapsack:
         """Chu and Beasley's generator: weights uniform on 0..1000, capacities a share `density` of their sums, profits
-        the mean weight and up to 500 more. `real` must be 0."""
+        the mean weight and up to 500 more.
+        """
         weights = rng.integers(0, HEAVIEST + 1, (m, n))
         profits = np.rint(weights.mean(axis=0) + SPREAD * rng.random(n))
         return cls(profits, weights, np.floor(density * weights.sum(axis=1)), name=f"random{m}x{n}")

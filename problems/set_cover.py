@@ -79,7 +79,7 @@ class SetCover(MILP):
     def random(
         cls, rng: Generator, n: int = 60, m: int = 20, density: float = 0.1, real: float = 0.0
     ) -> SetCover:
-        """m rows, each in a share `density` of the n columns (two at least), costs uniform on 1..100; `real` must be 0."""
+        """m rows, each in a share `density` of the n columns (two at least), costs uniform on 1..100."""
         size = max(2, round(density * n))
         rows = [np.sort(rng.choice(n, min(n, size), replace=False)) for _ in range(m)]
         return cls.from_lists(rows, rng.integers(1, 101, n), name=f"random{m}x{n}")

@@ -193,7 +193,7 @@ def _worth(changes: Numbers, ends: Small, step: int, free: float, big: float, la
             c = row[v]
             w = c + big if (end[v] > step) & (c >= free) else c
             top = lanes[v]
-            lanes[v] = w if w < top else top
+            lanes[v] = w if w < top else top  # noqa: FURB136 - min() does not vectorise
 
 
 @numba.njit(cache=True, nogil=True)

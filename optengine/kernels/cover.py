@@ -1,7 +1,7 @@
 """Weighting local search for set covering.
 
-Gao, Weise, Li, An efficient local search heuristic with row weighting for the unicost set covering problem,
-European Journal of Operational Research 246 (2015), doi:10.1016/j.ejor.2015.05.038, with scores per cost: a complete cover
+Gao, Weise, Li, An efficient local search heuristic with row weighting for the unicost set covering problem, European
+Journal of Operational Research 246 (2015), doi:10.1016/j.ejor.2015.05.038, with scores per cost: a complete cover
 gives up columns; rows that stay uncovered gain weight, so that the columns that cover them become worth more.
 """
 
@@ -51,7 +51,7 @@ def begin_cover(
 
 
 @numba.njit(cache=True, nogil=True)
-def search_cover(
+def search_cover(  # noqa: C901 - one compiled loop
     rows_ptr: Integers, rows: Integers, columns_ptr: Integers, columns: Integers, costs: Floats, chosen: Integers,
     counts: Integers, weights: Integers, scores: Integers, uncovered: Integers, place: Integers, since: Integers,
     held: Integers, state: Integers, value: Floats, best: Integers, steps: int,
@@ -59,9 +59,9 @@ def search_cover(
     """`steps` steps: each drops columns until a row is bare, one more, and then covers rows; returns flips made.
 
     Args:
-        columns_ptr, columns: the columns of each row. since: (n,) step of each column's last flip. held: (n,) step until
-            which a column that was just added stays. value: (2,) cost now and of the best cover. best: (n,) it. All of
-            these, and the books of `begin_cover`, are updated.
+        columns_ptr, columns: the columns of each row. since: (n,) step of each column's last flip. held: (n,) step
+            until which a column that was just added stays. value: (2,) cost now and of the best cover. best: (n,) it.
+            All of these, and the books of `begin_cover`, are updated.
     """
     n = len(costs)
     seed, n_open, flips = state[SEED], state[N_OPEN], 0
@@ -151,7 +151,7 @@ def search_cover(
 
 
 @numba.njit(cache=True, nogil=True)
-def _flip(
+def _flip(  # noqa: C901 - one compiled loop
     k: int, rows_ptr: Integers, rows: Integers, columns_ptr: Integers, columns: Integers, chosen: Integers,
     counts: Integers, weights: Integers, scores: Integers, uncovered: Integers, place: Integers, n_open: int,
 ) -> int:  # fmt: skip

@@ -2,14 +2,15 @@
 
     f(x) = constant + sum_i linear[i] x[i] + sum_{i<j} coupling[i, j] x[i] x[j],   x[i] in {0, 1}, minimised.
 
-Every step flips the bit that lowers f most (or raises it least) among those that are not tabu; a flipped bit is tabu for
-`low + below(spread)` steps (Glover, Lu, Hao, Diversification-driven tabu search for unconstrained binary quadratic
-problems, 4OR 8 (2010), doi:10.1007/s10288-009-0115-y).
+Every step flips the bit that lowers f most (or raises it least) among those that are not tabu; a flipped bit is tabu
+for `low + below(spread)` steps (Glover, Lu, Hao, Diversification-driven tabu search for unconstrained binary
+quadratic problems, 4OR 8 (2010), doi:10.1007/s10288-009-0115-y).
 
-What makes it fast: the gains of all bits are kept, so that a flip costs one pass over one row; the pass also leaves the
-largest gain of each of 64 interleaved lanes, which vectorises where a maximum of neighbours would not; a tabu bit has PENALTY taken off its gain, so that the scan needs no test; bits leave
-the tabu list by a ring of expiry times. Ties are broken by where the scan begins, which is random: the lowest index would
-ruin sparse graphs with weights of +-1.
+What makes it fast: the gains of all bits are kept, so that a flip costs one pass over one row; the pass also leaves
+the largest gain of each of 64 interleaved lanes, which vectorises where a maximum of neighbours would not; a tabu bit
+has PENALTY taken off its gain, so that the scan needs no test; bits leave the tabu list by a ring of expiry times.
+Ties are broken by where the scan begins, which is random: the lowest index would ruin sparse graphs with weights of
++-1.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ def gains_of(linear: Numbers, coupling: Numbers, x: Numbers) -> Numbers:
 def tabu_reference(
     linear: Numbers, coupling: Numbers, x: Integers, low: int, spread: int, seed: int, steps: int
 ) -> tuple[Integers, float]:
-    """The best x of a walk of `steps` steps and how much lower f is there; the definition of the walk, O(n^2) a step."""
+    """The best x of a walk of `steps` steps and how much lower f is there; the definition, O(n^2) a step."""
     x, n = x.copy(), len(x)
     until = np.zeros(n, dtype=np.int64)
     fallen, best, at_best = 0.0, 0.0, x.copy()
@@ -168,7 +169,7 @@ def _flip_row(row: Numbers, gains: Numbers, signs: Numbers, s: float, maxima: Nu
             v = gains[begin + lane] - row[begin + lane] * (s * signs[begin + lane])
             gains[begin + lane] = v
             top = maxima[lane]
-            maxima[lane] = v if v > top else top
+            maxima[lane] = v if v > top else top  # noqa: FURB136 - max() does not vectorise
 
 
 @numba.njit(cache=True, nogil=True, inline="always")

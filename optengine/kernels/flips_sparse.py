@@ -2,10 +2,10 @@
 
 The function, the gains and the tabu rule are those of `flips`; the neighbours of a bit stand in compressed rows.
 
-The tabu search takes whole gains in a small range: bits stand in a bucket a gain, tabu bits in none, so that a step costs
-O(degree) and ties are broken uniformly. The annealing sweeps over all bits by Metropolis' rule with a temperature that
-falls linearly (Isakov, Zintchenko, Ronnow, Troyer, Optimised simulated annealing for Ising spin glasses, Computer Physics
-Communications 192 (2015), doi:10.1016/j.cpc.2015.02.015).
+The tabu search takes whole gains in a small range: bits stand in a bucket a gain, tabu bits in none, so that a step
+costs O(degree) and ties are broken uniformly. The annealing sweeps over all bits by Metropolis' rule with a
+temperature that falls linearly (Isakov, Zintchenko, Ronnow, Troyer, Optimised simulated annealing for Ising spin
+glasses, Computer Physics Communications 192 (2015), doi:10.1016/j.cpc.2015.02.015).
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ ROUNDS = 50  # exchanges after one fill, at most
 
 
 @numba.njit(cache=True, nogil=True)
-def search_knapsack(
+def search_knapsack(  # noqa: C901 - one compiled loop
     profits: Floats, weights: Floats, low: int, high: int, temperature: float, patience: int, chosen: Integers,
     slack: Floats, state: Integers, value: Floats, home: Integers, best: Integers, steps: int,
 ) -> None:  # fmt: skip

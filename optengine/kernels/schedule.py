@@ -11,7 +11,7 @@ Integers = NDArray[np.int64]
 
 
 def starts_reference(machines: Integers, durations: Floats, X: Integers) -> Floats:
-    """Starts (r, n, m) of the operations (n jobs, m machines) in the schedules of the rows of X (r, n m); the definition.
+    """Starts (r, n, m) of the operations (n jobs, m machines) in the schedules of X (r, n m); the definition.
 
     The k-th time that a job comes up (item // m) it is its k-th operation, which starts when job and machine are free.
     """

@@ -1,13 +1,14 @@
 """Iterated local search of tours: 2-opt and Or-opt with neighbour lists, kicked by exchanging two short runs.
 
-Johnson, McGeoch, Experimental analysis of heuristics for the STSP (2002), doi:10.1007/0-306-48213-4_9. All changes of a
-tour are reversals of runs of positions (the shorter side of two), which are noted, so that a kick that leads to nothing
-is taken back at the cost of what it changed. Cities whose surroundings changed wait in a queue: the others need no look.
+Johnson, McGeoch, Experimental analysis of heuristics for the STSP (2002), doi:10.1007/0-306-48213-4_9. All changes of
+a tour are reversals of runs of positions (the shorter side of two), which are noted, so that a kick that leads to
+nothing is taken back at the cost of what it changed. Cities whose surroundings changed wait in a queue: the others
+need no look.
 """
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numba
 import numpy as np
@@ -15,7 +16,8 @@ from numpy.typing import NDArray
 
 from optengine.kernels.minmax_random import draw, exponential
 
-Numbers: TypeAlias = NDArray[np.float64]
+Numbers: TypeAlias = NDArray[Any]  # float32 or float64
+Lengths: TypeAlias = NDArray[np.float64]
 Integers: TypeAlias = NDArray[np.int64]
 Small: TypeAlias = NDArray[np.int32]
 
@@ -31,7 +33,7 @@ STATE = 6
 @numba.njit(cache=True, nogil=True)
 def tour_length(distance: Numbers, tour: Small) -> float:
     """Length of the closed tour."""
-    total = distance[tour[-1], tour[0]]
+    total = np.float64(distance[tour[-1], tour[0]])
     for k in range(len(tour) - 1):
         total += distance[tour[k], tour[k + 1]]
     return total
@@ -39,13 +41,14 @@ def tour_length(distance: Numbers, tour: Small) -> float:
 
 @numba.njit(cache=True, nogil=True)
 def search_tour(
-    distance: Numbers, near: Small, tour: Small, place: Small, queue: Small, waits: NDArray[np.bool_], log: Small,
-    state: Integers, length: Numbers, best: Small, temperature: float, limit: int,
+    distance: Numbers, near: Small, reach: Numbers, tour: Small, place: Small, queue: Small, waits: NDArray[np.bool_],
+    log: Small, state: Integers, length: Lengths, best: Small, temperature: float, limit: int,
 ) -> None:  # fmt: skip
     """Search on for `limit` evaluated moves; symmetric distances only.
 
     Args:
-        distance: (n, n), n >= SMALLEST. near: (n, k) the nearest cities of each, nearest first.
+        distance: (n, n), n >= SMALLEST, float32 where sums of four are exact. near: (n, k) the nearest cities of each,
+            nearest first. reach: (n, k) their distances.
         tour: (n,) city at each position, place: (n,) position of each city.
         queue: (n,) ring of cities to look at, waits: (n,) whether a city is in it.
         log: (l, 2) reversals since the last kick; where it is full, the kick is taken for good.
@@ -58,13 +61,13 @@ def search_tour(
     while evaluated < limit:
         if state[WAITING]:
             a = queue[state[HEAD]]
-            state[HEAD] = (state[HEAD] + 1) % n
+            state[HEAD] = _at(state[HEAD] + 1, n)
             state[WAITING] -= 1
             waits[a] = False
             improved = True
             while improved:
                 improved, count = _improve(
-                    a, distance, near, k, tour, place, queue, waits, log, state, length
+                    a, distance, near, reach, k, tour, place, queue, waits, log, state, length
                 )
                 evaluated += count
             continue
@@ -89,7 +92,7 @@ def search_tour(
 @numba.njit(cache=True, nogil=True)
 def _kick(
     distance: Numbers, tour: Small, place: Small, queue: Small, waits: NDArray[np.bool_], log: Small, state: Integers,
-    length: Numbers,
+    length: Lengths,
 ) -> None:  # fmt: skip
     """Exchange two neighbouring runs: a double bridge of one place."""
     n = len(tour)
@@ -97,8 +100,8 @@ def _kick(
     most = min(KICK, (n - 2) // 2)
     one, two = 1 + word % most, 1 + (word >> 12) % most
     i = (word >> 24) % n
-    p, s1, s2 = tour[i], tour[(i + 1) % n], tour[(i + one) % n]
-    m1, m2, q = tour[(i + one + 1) % n], tour[(i + one + two) % n], tour[(i + one + two + 1) % n]
+    p, s1, s2 = tour[i], tour[_at(i + 1, n)], tour[_at(i + one, n)]
+    m1, m2, q = tour[_at(i + one + 1, n)], tour[_at(i + one + two, n)], tour[_at(i + one + two + 1, n)]
     length[0] += distance[p, m1] + distance[m2, s1] + distance[s2, q]
     length[0] -= distance[p, s1] + distance[s2, m1] + distance[m2, q]
     _exchange(s1, s2, one, m1, m2, two, True, tour, place, log, state)
@@ -110,7 +113,7 @@ def _kick(
 def _wait(c: int, queue: Small, waits: NDArray[np.bool_], state: Integers) -> None:
     if not waits[c]:
         waits[c] = True
-        queue[(state[HEAD] + state[WAITING]) % len(queue)] = c
+        queue[_at(state[HEAD] + state[WAITING], len(queue))] = c
         state[WAITING] += 1
 
 
@@ -144,7 +147,7 @@ def _noted(i: int, j: int, tour: Small, place: Small, log: Small, state: Integer
 def _run(a: int, b: int, size: int, tour: Small, place: Small, log: Small, state: Integers) -> None:
     """Reverse the run of `size` cities, at most half of all, with the ends a and b, whichever way it lies."""
     i, j = place[a], place[b]
-    if (j - i) % len(tour) + 1 != size:
+    if _at(j - i, len(tour)) + 1 != size:
         i, j = j, i
     _noted(i, j, tour, place, log, state)
 
@@ -161,26 +164,65 @@ def _exchange(
         _run(s1, s2, size, tour, place, log, state)
 
 
+@numba.njit(cache=True, nogil=True, inline="always")
+def _at(i: int, n: int) -> int:
+    """Position i, from -n to 2 n - 1, on the circle; a division would take longer than a move."""
+    return i - n if i >= n else i + n if i < 0 else i
+
+
 @numba.njit(cache=True, nogil=True)
 def _improve(
-    a: int, distance: Numbers, near: Small, k: int, tour: Small, place: Small, queue: Small, waits: NDArray[np.bool_],
-    log: Small, state: Integers, length: Numbers,
-) -> tuple[bool, int]:  # fmt: skip
+    a: int,
+    distance: Numbers,
+    near: Small,
+    reach: Numbers,
+    k: int,
+    tour: Small,
+    place: Small,
+    queue: Small,
+    waits: NDArray[np.bool_],
+    log: Small,
+    state: Integers,
+    length: Lengths,
+) -> tuple[bool, int]:
     """Take the first move that shortens the tour and gives city a a new neighbour; whether, and moves evaluated."""
-    n, count = len(tour), 0
-    least = -EPSILON * abs(length[0]) / n
-    if state[N_LOG] + 3 > len(log):  # no room to take the kick back: it stays
+    if state[N_LOG] + 6 > len(log):  # no room to take the kick back: it stays
         length[1], state[N_LOG] = length[0], 0
-    i = place[a]
-    for way in (1, -1):  # 2-opt: a leaves its successor, or its predecessor
-        b = tour[(i + way) % n]
+    least = -EPSILON * abs(length[0]) / len(tour)
+    found, count = _two_opt(a, least, distance, near, reach, k, tour, place, queue, waits, log, state, length)
+    if found:
+        return True, count
+    found, more = _or_opt(a, least, distance, near, reach, k, tour, place, queue, waits, log, state, length)
+    return found, count + more
+
+
+@numba.njit(cache=True, nogil=True)
+def _two_opt(
+    a: int,
+    least: float,
+    distance: Numbers,
+    near: Small,
+    reach: Numbers,
+    k: int,
+    tour: Small,
+    place: Small,
+    queue: Small,
+    waits: NDArray[np.bool_],
+    log: Small,
+    state: Integers,
+    length: Lengths,
+) -> tuple[bool, int]:
+    """a leaves its successor, or its predecessor, for a nearer city."""
+    n, count, i = len(tour), 0, place[a]
+    for way in (1, -1):
+        b = tour[_at(i + way, n)]
         d_ab = distance[a, b]
         for q in range(k):
-            c = near[a, q]
-            d_ac = distance[a, c]
+            d_ac = reach[a, q]
             if d_ac >= d_ab:
                 break
-            d = tour[(place[c] + way) % n]
+            c = near[a, q]
+            d = tour[_at(place[c] + way, n)]
             count += 1
             change = d_ac + distance[b, d] - d_ab - distance[c, d]
             if change < least:
@@ -192,23 +234,45 @@ def _improve(
                 for city in (a, b, c, d):
                     _wait(city, queue, waits, state)
                 return True, count
-    for way in (1, -1):  # Or-opt: the run from a to e, away from p, comes to stand beside c
-        p = tour[(i - way) % n]
+    return False, count
+
+
+@numba.njit(cache=True, nogil=True)
+def _or_opt(
+    a: int,
+    least: float,
+    distance: Numbers,
+    near: Small,
+    reach: Numbers,
+    k: int,
+    tour: Small,
+    place: Small,
+    queue: Small,
+    waits: NDArray[np.bool_],
+    log: Small,
+    state: Integers,
+    length: Lengths,
+) -> tuple[bool, int]:
+    """The run from a to e, away from p, comes to stand beside a city c that is near a."""
+    n, count, i = len(tour), 0, place[a]
+    for way in (1, -1):
+        p = tour[_at(i - way, n)]
+        d_pa = distance[p, a]
         for size in range(1, LONGEST + 1):
-            e, nx = tour[(i + way * (size - 1)) % n], tour[(i + way * size) % n]
-            gain = distance[p, a] + distance[e, nx] - distance[p, nx]
+            e, nx = tour[_at(i + way * (size - 1), n)], tour[_at(i + way * size, n)]
+            gain = d_pa + distance[e, nx] - distance[p, nx]
             for q in range(k):
-                c = near[a, q]
-                d_ac = distance[a, c]
+                d_ac = reach[a, q]
                 if d_ac >= gain:
                     break
-                off = ((place[c] - i) * way) % n  # steps from a to c, along the run
+                c = near[a, q]
+                off = _at((place[c] - i) * way, n)  # steps from a to c, along the run
                 if off < size:
                     continue
                 for side in (1, -1):  # a stands beside c; e beside the city on this side of c
-                    d = tour[(place[c] + way * side) % n]
                     if (c == p and side == 1) or (c == nx and side == -1):
                         continue  # between c and d lies the run itself
+                    d = tour[_at(place[c] + way * side, n)]
                     count += 1
                     change = d_ac + distance[e, d] - distance[c, d] - gain
                     if change < least:
@@ -225,7 +289,7 @@ def _insert(
     a: int, e: int, size: int, p: int, nx: int, c: int, d: int, off: int, way: int, side: int, tour: Small,
     place: Small, log: Small, state: Integers,
 ) -> None:  # fmt: skip
-    """Move the run a..e between c and d. In the sense of `way` the tour reads p a..e nx ... p; d follows c if side = 1."""
+    """Move the run a..e between c and d. Along `way` the tour reads p a..e nx ... p; d follows c if side = 1."""
     n = len(tour)
     ahead = off - size + 1 if side == 1 else off - size  # cities from nx to the nearer of c and d
     behind = n - size - ahead  # cities from p back to the other

@@ -33,7 +33,8 @@ def begin_vertex_cover(
 
     Args:
         ends: (m, 2). indptr, around: edges around each node. scores: (n,) change of the weight of open edges for the
-            better, were the node flipped. open_edges, place: (m,) list of open edges. members, at: (n,) list of the cover.
+            better, were the node flipped. open_edges, place: (m,) list of open edges. members, at: (n,) list of the
+            cover.
     """
     place[:], at[:], scores[:] = -1, -1, 0
     n_open, size = 0, 0

@@ -78,8 +78,8 @@ class FlipWalks:
         """Walk on; returns by how much f has fallen (s, 2): now, and at the best."""
         self._kernel(
             (len(self._fallen),), (THREADS,),
-            (self._coupling, np.int32(self._n), self._gains, self._signs, self._until, self._seeds, np.int32(self._step),
-             np.int32(steps), self._low, self._spread, self._minus, self._fallen, self._best),
+            (self._coupling, np.int32(self._n), self._gains, self._signs, self._until, self._seeds,
+             np.int32(self._step), np.int32(steps), self._low, self._spread, self._minus, self._fallen, self._best),
             shared_mem=self.shared,
         )  # fmt: skip
         self._step += steps

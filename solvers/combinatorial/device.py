@@ -1,4 +1,4 @@
-"""Tabu walks of many starts at once on the GPU, for QUBO, MaxCut and QAP: rounds of walks, then starts from the best ends.
+"""Tabu walks of many starts at once on the GPU, for QUBO, MaxCut and QAP: rounds of walks from the best ends.
 
 The walks are those of the CPU, bit for bit; starts are far more and rounds of equal length for all.
 """

@@ -121,7 +121,7 @@ class Tabu(Walk):
 
     def _ended(self, taken: int, steps: int) -> int:
         self.over = bool(self._state[flips.IDLE] >= self._patience)
-        return taken if taken else steps  # never 0, so that budgets end
+        return taken or steps  # never 0, so that budgets end
 
 
 class DenseTabu(Tabu):

@@ -29,15 +29,15 @@ class KnapsackSearch:
 
     Update: home <- a few items dropped, filled up in the order of profit per price, improved by exchanges one for one
     in the core; accepted if no worse, or by a loss below the temperature times a standard exponential. After 20 000
-    rounds it begins anew, every other time from the best point, at 1, 0.3, 3 and 10 times `temperature` in turn. Puchinger, Raidl,
-    Pferschy 2010, doi:10.1287/ijoc.1090.0344, on cores. A round costs some 5 microseconds at 100 items and counts as
-    n evaluations.
+    rounds it begins anew, every other time from the best point, at 1, 0.3, 3 and 10 times `temperature` in turn.
+    Puchinger, Raidl, Pferschy 2010, doi:10.1287/ijoc.1090.0344, on cores. A round costs some 5 microseconds at 100
+    items and counts as n evaluations.
 
     Attributes:
         core: items of the core, those whose reduced costs are the smallest, >= 2. None: 20 + n / 5.
         temperature: mean loss accepted, in units of the mean profit, >= 0 and <= 10.
-        relaxation: whether to solve the linear relaxation; without it items are ordered by profit per scaled weight, and
-            there is no bound.
+        relaxation: whether to solve the linear relaxation; without it items are ordered by profit per scaled weight,
+            and there is no bound.
         pool: distinct good points kept in `details["pool"]`, >= 1.
 
     Raises:

@@ -1,8 +1,9 @@
 """Market splits to the end: four lists of sums, joined by their remainders.
 
-Schroeppel, Shamir, A T = O(2^(n/2)), S = O(2^(n/4)) algorithm for certain NP-complete problems, SIAM Journal on Computing
-10 (1981), doi:10.1137/0210033, with remainders in place of heaps (Howgrave-Graham, Joux, EUROCRYPT 2010,
-doi:10.1007/978-3-642-13190-5_12). All rows at once: a row vector is hashed to one number, a sum to the sum of numbers.
+Schroeppel, Shamir, A T = O(2^(n/2)), S = O(2^(n/4)) algorithm for certain NP-complete problems, SIAM Journal on
+Computing 10 (1981), doi:10.1137/0210033, with remainders in place of heaps (Howgrave-Graham, Joux, EUROCRYPT 2010,
+doi:10.1007/978-3-642-13190-5_12). All rows at once: a row vector is hashed to one number, a sum to the sum of
+numbers.
 """
 
 from __future__ import annotations

@@ -29,9 +29,9 @@ LOW, SPREAD = 0.9, 0.2  # tenure in units of n, from 0.9 n to 1.1 n
 class RobustTabu:
     """Robust tabu search for QAP.
 
-    Update: of all n (n - 1) / 2 exchanges take the best that is not tabu, or that gives a new best; both facilities must
-    not return to where they stood for 0.9 n to 1.1 n steps. A step costs O(n^2), 1 microsecond at n = 30, and counts as
-    n (n - 1) / 2 evaluations.
+    Update: of all n (n - 1) / 2 exchanges take the best that is not tabu, or that gives a new best; both facilities
+    must not return to where they stood for 0.9 n to 1.1 n steps. A step costs O(n^2), 1 microsecond at n = 30, and
+    counts as n (n - 1) / 2 evaluations.
 
     Attributes:
         tenure: mean tenure in units of n, in (0, 10].

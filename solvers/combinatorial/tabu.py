@@ -36,8 +36,8 @@ class Tabu:
 
     Update: flip the bit of the largest gain among those not tabu (ties at random), the flipped bit is tabu for
     `tenure` + below(`spread`) steps. After `patience` steps without a better point: the next start. A step costs one
-    pass over a row of n couplings (0.25 microseconds at n = 1000), or O(degree) where couplings are sparse; it counts as
-    n evaluations, a sweep of the annealing too.
+    pass over a row of n couplings (0.25 microseconds at n = 1000), or O(degree) where couplings are sparse; it counts
+    as n evaluations, a sweep of the annealing too.
 
     Attributes:
         tenure: least steps that a flipped bit stays, >= 1. None: n / 100 + 1; 10 more on sparse couplings.

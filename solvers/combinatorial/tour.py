@@ -1,7 +1,7 @@
 """Iterated local search of tours by 2-opt and Or-opt (Johnson, McGeoch 2002, doi:10.1007/0-306-48213-4_9).
 
-What differs from the textbook: a kick exchanges two neighbouring runs of at most 50 cities, so that only their ends need
-a look afterwards, and what a useless kick changed is taken back.
+What differs from the textbook: a kick exchanges two neighbouring runs of at most 50 cities, so that only their ends
+need a look afterwards, and what a useless kick changed is taken back.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 SEED = 2**31
 MOST = 8000  # cities whose distances are kept as a matrix: 512 MB
+EXACT_32 = 2.0**24  # whole numbers below it are exact in float32, which halves the memory that moves wait for
 MOVE_SECONDS = 60e-9  # of one evaluated move, with all that goes with it
 
 
@@ -29,9 +30,9 @@ MOVE_SECONDS = 60e-9  # of one evaluated move, with all that goes with it
 class TourSearch:
     """2-opt and Or-opt with neighbour lists and a queue of cities to look at, for symmetric TSPs up to 8000 cities.
 
-    Update: x <- local optimum of x with two neighbouring runs exchanged; kept if it is no longer, or longer by less than
-    `temperature` times a standard exponential. A move counts as one evaluation and takes some 40 nanoseconds; memory
-    8 n^2 bytes.
+    Update: x <- local optimum of x with two neighbouring runs exchanged; kept if it is no longer, or longer by less
+    than `temperature` times a standard exponential. A move counts as one evaluation and takes some 40 nanoseconds;
+    memory 8 n^2 bytes.
 
     Attributes:
         neighbours: of each city that a move may bring next to it, >= 1.
@@ -148,6 +149,8 @@ class _Tour:
     def __init__(self, distance: NDArray[np.float64], neighbours: int, seed: int) -> None:
         from optengine.kernels import tour as kernel
 
+        whole = bool((distance == np.rint(distance)).all() and 8 * np.abs(distance).max() < EXACT_32)
+        distance = distance.astype(np.float32) if whole else distance
         self._kernel, self._distance, n = kernel, distance, len(distance)
         k = min(neighbours, n - 1)
         near = np.empty((n, k), dtype=np.int32)
@@ -156,7 +159,7 @@ class _Tour:
             row[i] = np.inf
             some = np.argpartition(row, k - 1)[:k]
             near[i] = some[np.argsort(row[some], kind="stable")]
-        self._near = near
+        self._near, self._reach = near, np.take_along_axis(distance, near.astype(np.int64), axis=1)
         self._state = np.zeros(kernel.STATE, dtype=np.int64)
         self._state[kernel.SEED] = seed
         self.length = np.zeros(3)
@@ -180,8 +183,8 @@ class _Tour:
     def advance(self, limit: int, temperature: float) -> None:
         """Search on for so many moves; the best tour so far is offered even if the search is not at an optimum."""
         self._kernel.search_tour(
-            self._distance, self._near, self.tour, self._place, self._queue, self._waits, self._log, self._state,
-            self.length, self.best, temperature, limit,
+            self._distance, self._near, self._reach, self.tour, self._place, self._queue, self._waits, self._log,
+            self._state, self.length, self.best, temperature, limit,
         )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from optengine.kernels import assignment, flips, walks_cuda
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -77,8 +78,8 @@ def test_a_block_of_flips_is_the_definition(tmp_path: Path) -> None:
         fallen, best, seeds = np.zeros(2), signs.copy(), np.array([seed], dtype=np.int64)
         for first, steps in ((0, 1), (1, 39)):
             library.run_block(
-                TEAM, pointer(coupling), n, pointer(gains), pointer(signs), pointer(until), pointer(seeds), first, steps,
-                low, spread, ctypes.c_float(minus), pointer(fallen), pointer(best),
+                TEAM, pointer(coupling), n, pointer(gains), pointer(signs), pointer(until), pointer(seeds), first,
+                steps, low, spread, ctypes.c_float(minus), pointer(fallen), pointer(best),
             )  # fmt: skip
         assert fallen[1] == fell
         assert (best > 0).astype(int).tolist() == expected.tolist()
@@ -99,8 +100,8 @@ def test_a_block_of_exchanges_is_the_definition(tmp_path: Path) -> None:
         fallen, best, seeds = np.zeros(2), p.astype(np.int32), np.array([seed], dtype=np.int64)
         for first, steps in ((0, 7), (7, 33)):
             library.run_block(
-                TEAM, pointer(flow), pointer(distance), n, pointer(places), pointer(until), pointer(seeds), first, steps,
-                4, 3, ctypes.c_float(2.0**20), pointer(fallen), pointer(best),
+                TEAM, pointer(flow), pointer(distance), n, pointer(places), pointer(until), pointer(seeds), first,
+                steps, 4, 3, ctypes.c_float(2.0**20), pointer(fallen), pointer(best),
             )  # fmt: skip
         assert fallen[1] == fell
         assert best.tolist() == expected.tolist()
