@@ -134,7 +134,7 @@ class MaxCut(Problem):
         """The same function of the same bits: the cut is the sum of w[i, j] (x[i] + x[j] - 2 x[i] x[j]), maximised."""
         from optengine.problems.qubo import QUBO
 
-        degrees = np.asarray(self.W.sum(axis=1)).ravel()
+        degrees: Floats = np.asarray(self.W.sum(axis=1)).ravel()
         return QUBO(sp.diags_array(degrees) - self.W, direction="maximize", name=self.name)
 
     def milp(self) -> MILP:

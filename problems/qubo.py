@@ -196,7 +196,8 @@ class QUBO(Problem):
 def _square(Q: Any) -> sp.csr_array:
     """A square matrix of finite numbers as a CSR array."""
     try:
-        matrix = sp.csr_array(Q if sp.issparse(Q) else np.asarray(Q, dtype=np.float64), dtype=np.float64)
+        given: Any = Q if sp.issparse(Q) else np.atleast_2d(np.asarray(Q, dtype=np.float64))
+        matrix = sp.csr_array(given, dtype=np.float64)
     except (TypeError, ValueError):
         raise ProblemError(f"Q must be a matrix of numbers, got {type(Q).__name__}") from None
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or not matrix.shape[0]:

@@ -118,7 +118,7 @@ class SetCover(MILP):
 
 def _matrix(covers: Any) -> sp.csr_array:
     try:
-        given = covers if sp.issparse(covers) else np.atleast_2d(np.asarray(covers, dtype=np.float64))
+        given: Any = covers if sp.issparse(covers) else np.atleast_2d(np.asarray(covers, dtype=np.float64))
         matrix = sp.csr_array(given, dtype=np.float64)
     except (TypeError, ValueError):
         raise ProblemError(f"covers must be a matrix of 0 and 1, got {type(covers).__name__}") from None

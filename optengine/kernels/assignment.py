@@ -134,7 +134,7 @@ def robust_tabu(
     while taken < steps and idle < patience:
         word = draw(seed, step, 0)
         lanes[:] = 1e30
-        _worth(changes, ends, np.int32(step), changes.dtype.type(fallen[0] - fallen[1]), big, lanes)
+        _worth(changes, ends, step, changes.dtype.type(fallen[0] - fallen[1]), big, lanes)
         v = word % n
         top, at = lanes[v], v
         for _ in range(n - 1):

@@ -174,7 +174,7 @@ class CoverRun:
             for i in new:
                 gain[covers.indices[covers.indptr[i] : covers.indptr[i + 1]]] -= 1
         counts = covers @ x
-        for j in sorted(np.flatnonzero(x), key=lambda j: -self._problem.costs[j]):
+        for j in sorted(np.flatnonzero(x).tolist(), key=lambda j: -self._problem.costs[j]):
             rows = by_column.indices[by_column.indptr[j] : by_column.indptr[j + 1]]
             if (counts[rows] > 1).all():
                 counts[rows] -= 1
@@ -188,7 +188,7 @@ class _Books:
     def __init__(self, covers: Any, costs: Floats, seed: int) -> None:
         from optengine.kernels import cover as kernel
 
-        self._kernel = kernel
+        self._kernel: Any = kernel
         (m, n), by_column = covers.shape, covers.T.tocsr()
         self._columns = [a.astype(np.int64) for a in (covers.indptr, covers.indices)]
         self._rows = [a.astype(np.int64) for a in (by_column.indptr, by_column.indices)]

@@ -82,6 +82,7 @@ def search(
     while True:
         X = np.array([given.pop() if given else next_start() for _ in range(starts)])
         at, left = values(X), steps
+        found = at
         walks = begin(X, rng.integers(0, 2**31, starts))
         n_rounds += 1
         while left:

@@ -44,9 +44,8 @@ class FlipForm:
         self.indptr: Integers = coupling.indptr.astype(np.int64)
         self.indices = coupling.indices.astype(np.int32)
         self.weights: Floats = np.ascontiguousarray(self.coupling.data)
-        strength = np.asarray(abs(coupling).sum(axis=1)).ravel()
-        reach = np.maximum(np.abs(self.linear), np.abs(self.linear + self._signed(strength)))
-        self.largest = float((reach + strength).max(initial=1.0))
+        strength: Floats = np.asarray(abs(coupling).sum(axis=1), dtype=np.float64).ravel()
+        self.largest = float((np.abs(self.linear) + strength).max(initial=1.0))
         whole = bool(
             (self.linear == np.rint(self.linear)).all() and (self.weights == np.rint(self.weights)).all()
         )
@@ -59,9 +58,6 @@ class FlipForm:
         self.step_seconds = (0.15e-6 + self.n * 0.3e-9) if self.dense else (0.1e-6 + degree * 1e-8)
         self.rms = float(np.sqrt(np.mean(np.asarray((coupling**2).sum(axis=1)).ravel()) / 4.0 + 1e-300))
         self.typical = float(np.abs(self.weights).mean() / 2.0) if len(self.weights) else 1.0
-
-    def _signed(self, strength: Floats) -> Floats:
-        return np.asarray(self.coupling.sum(axis=1)).ravel() if len(strength) else strength
 
     def value(self, x: Integers) -> float:
         """The minimised value of x (n,)."""
@@ -134,7 +130,8 @@ class DenseTabu(Tabu):
         self._rows = np.zeros((form.n, m), dtype=self._dtype)
         self._rows[:, : form.n] = form.coupling.toarray()
         self._minus = flips.penalty(form.largest)
-        self._gains, self._signs, self._best = (np.ones(m, dtype=self._dtype) for _ in range(3))
+        self._gains, self._signs = np.ones(m, dtype=self._dtype), np.ones(m, dtype=self._dtype)
+        self._best: Any = self._signs.copy()
 
     def begin(self, x: Integers) -> None:
         """Start at x (n,)."""
