@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from optengine.problems.independent_set import Clique as Clique, IndependentSet as IndependentSet
     from optengine.problems.job_shop import JobShop as JobShop
     from optengine.problems.knapsack import Knapsack as Knapsack
+    from optengine.problems.linear_ordering import LinearOrdering as LinearOrdering
     from optengine.problems.market_split import MarketSplit as MarketSplit
     from optengine.problems.maxcut import MaxCut as MaxCut
     from optengine.problems.milp import MILP as MILP
@@ -95,6 +96,7 @@ else:
             "optengine.problems.independent_set": ["Clique", "IndependentSet"],
             "optengine.problems.job_shop": ["JobShop"],
             "optengine.problems.knapsack": ["Knapsack"],
+            "optengine.problems.linear_ordering": ["LinearOrdering"],
             "optengine.problems.market_split": ["MarketSplit"],
             "optengine.problems.maxcut": ["MaxCut"],
             "optengine.problems.milp": ["MILP"],
