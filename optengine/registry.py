@@ -24,6 +24,7 @@ SOLVERS: dict[str, str] = {
     "cmaes": "optengine.solvers.evolution:CMAES",
     "cobyqa": "optengine.solvers.local:COBYQA",
     "coms": "optengine.solvers.offline:COMs",
+    "cover": "optengine.solvers.combinatorial:CoverSearch",
     "dag_exact": "optengine.solvers.dag:DAGExact",
     "de": "optengine.solvers.evolution:DE",
     "directional_attack": "optengine.solvers.covering:DirectionalAttack",
@@ -37,8 +38,12 @@ SOLVERS: dict[str, str] = {
     "hybrid": "optengine.solvers.evolution:Hybrid",
     "ignite": "optengine.solvers.offline:Ignite",
     "ils": "optengine.solvers.local_search:ILS",
+    "independent_set": "optengine.solvers.combinatorial:IndependentSetSearch",
+    "job_shop": "optengine.solvers.combinatorial:JobShopExact",
+    "knapsack": "optengine.solvers.combinatorial:KnapsackSearch",
     "lbfgsb": "optengine.solvers.local:LBFGSB",
     "local_branching": "optengine.solvers.milp:LocalBranching",
+    "market_split": "optengine.solvers.combinatorial:MarketSplitExact",
     "match_opt": "optengine.solvers.offline:MatchOpt",
     "milp": "optengine.solvers.milp:MILPExact",
     "minmax_exact": "optengine.solvers.minmax:MinMaxExact",
@@ -54,6 +59,7 @@ SOLVERS: dict[str, str] = {
     "random": "optengine.solvers.random_search:RandomSearch",
     "reinforce": "optengine.solvers.reinforce:REINFORCE",
     "relaxation_induced": "optengine.solvers.milp:RelaxationInduced",
+    "robust_tabu": "optengine.solvers.combinatorial:RobustTabu",
     "root": "optengine.solvers.offline:ROOT",
     "rvea": "optengine.solvers.evolution:RVEA",
     "sep_cmaes": "optengine.solvers.evolution:SepCMAES",
@@ -61,7 +67,9 @@ SOLVERS: dict[str, str] = {
     "smsemoa": "optengine.solvers.evolution:SMSEMOA",
     "sobol": "optengine.solvers.sobol:Sobol",
     "surrogate_search": "optengine.solvers.offline:SurrogateSearch",
+    "tabu": "optengine.solvers.combinatorial:Tabu",
     "topo": "optengine.solvers.dag:TOPO",
+    "tour": "optengine.solvers.combinatorial:TourSearch",
     "tpe": "optengine.solvers.bayes:TPE",
 }
 
@@ -71,8 +79,20 @@ ENTRY_POINTS = "optengine.solvers"
 # Problems with a structure that a solver of their own reads: class -> (solver, why). Classes as text: nothing loads.
 STRUCTURED: dict[str, tuple[str, str]] = {
     "optengine.problems.dag.problem:DAGProblem": ("order_search", "orders of a graph's nodes"),
+    "optengine.problems.independent_set:IndependentSet": (
+        "independent_set",
+        "an independent set or a clique",
+    ),
+    "optengine.problems.job_shop:JobShop": ("job_shop", "a job shop"),
+    "optengine.problems.market_split:MarketSplit": ("market_split", "a market split"),
+    "optengine.problems.knapsack:Knapsack": ("knapsack", "a multi-dimensional knapsack"),
+    "optengine.problems.set_cover:SetCover": ("cover", "a set cover"),
+    "optengine.problems.maxcut:MaxCut": ("tabu", "cuts of a graph"),
+    "optengine.problems.qap:QAP": ("robust_tabu", "a quadratic assignment"),
+    "optengine.problems.qubo:QUBO": ("tabu", "a quadratic function of bits"),
     "optengine.problems.milp:MILP": ("milp", "a mixed-integer program"),
     "optengine.problems.minmax:MinMaxViolation": ("dmmv", "a min-max violation"),
+    "optengine.problems.tsp:TSP": ("tour", "a symmetric travelling salesman problem"),
     "optengine.problems.offline:Offline": (
         "gp_portfolio",
         "a table of past experiments, nothing to evaluate",
@@ -194,7 +214,8 @@ def choose(problem: Problem, budget: int | None, workers: int) -> tuple[str, str
             solver, why = STRUCTURED[place]
             if not problem.evaluable and _sequences(problem):
                 return "ram", f"rule 0: {why}; sequences of categories"
-            return solver, f"rule 0: {why}"
+            if load(solver)().refuses(problem) is None:
+                return solver, f"rule 0: {why}"
     space = problem.space
     d, k = int((space.lower < space.upper).sum()), problem.n_objectives
     even = "random" if space.constrained else "sobol"

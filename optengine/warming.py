@@ -62,9 +62,22 @@ def warmup(report: Callable[[str, float], None] | None = None) -> float:
 def _structured() -> list[Problem]:
     """Small problems for the solvers that read a structure: one for each data type that they compile for."""
     from optengine.problems.dag import DAGProblem
+    from optengine.problems.independent_set import Clique
+    from optengine.problems.knapsack import Knapsack
+    from optengine.problems.market_split import MarketSplit
+    from optengine.problems.maxcut import MaxCut
     from optengine.problems.minmax import MinMaxViolation
+    from optengine.problems.qap import QAP
+    from optengine.problems.qubo import QUBO
+    from optengine.problems.set_cover import SetCover
+    from optengine.problems.tsp import TSP
 
     rng = np.random.default_rng(0)
     sizes = ((12, 5, 1.0), (256, 64, 1.0), (12, 5, 0.5))  # dense, dense in float32, sparse
     minmax: list[Problem] = [MinMaxViolation.random(rng, m, n, density=share) for m, n, share in sizes]
-    return [*minmax, DAGProblem.random(rng, 6)]
+    classic: list[Problem] = [
+        QUBO.random(rng, 12, 0.9), QUBO(rng.random((9, 9))), MaxCut.random(rng, 90, 0.03), QAP.random(rng, 6),
+        TSP.random(rng, 12), Knapsack.random(rng, 9, 2), SetCover.random(rng, 9, 5), Clique.random(rng, 9, 0.5),
+        MarketSplit.random(rng, 2, 6),
+    ]  # fmt: skip
+    return [*minmax, DAGProblem.random(rng, 6), *classic]

@@ -42,6 +42,11 @@ if TYPE_CHECKING:
         read_network as read_network,
         read_table as read_table,
     )
+    from optengine.problems.independent_set import Clique as Clique, IndependentSet as IndependentSet
+    from optengine.problems.job_shop import JobShop as JobShop
+    from optengine.problems.knapsack import Knapsack as Knapsack
+    from optengine.problems.linear_ordering import LinearOrdering as LinearOrdering
+    from optengine.problems.market_split import MarketSplit as MarketSplit
     from optengine.problems.maxcut import MaxCut as MaxCut
     from optengine.problems.milp import MILP as MILP
     from optengine.problems.milp_model import Model as Model
@@ -50,6 +55,8 @@ if TYPE_CHECKING:
     from optengine.problems.offline import Offline as Offline
     from optengine.problems.offline_tasks import OfflineTask as OfflineTask, offline_task as offline_task
     from optengine.problems.qap import QAP as QAP
+    from optengine.problems.qubo import QUBO as QUBO
+    from optengine.problems.set_cover import SetCover as SetCover
     from optengine.problems.suites import suite as suite
     from optengine.problems.tsp import TSP as TSP
     from optengine.problems.tuning import sklearn_tuning as sklearn_tuning
@@ -88,6 +95,11 @@ else:
                 "read_network",
                 "read_table",
             ],
+            "optengine.problems.independent_set": ["Clique", "IndependentSet"],
+            "optengine.problems.job_shop": ["JobShop"],
+            "optengine.problems.knapsack": ["Knapsack"],
+            "optengine.problems.linear_ordering": ["LinearOrdering"],
+            "optengine.problems.market_split": ["MarketSplit"],
             "optengine.problems.maxcut": ["MaxCut"],
             "optengine.problems.milp": ["MILP"],
             "optengine.problems.milp_model": ["Model"],
@@ -96,6 +108,8 @@ else:
             "optengine.problems.offline": ["Offline"],
             "optengine.problems.offline_tasks": ["OfflineTask", "offline_task"],
             "optengine.problems.qap": ["QAP"],
+            "optengine.problems.qubo": ["QUBO"],
+            "optengine.problems.set_cover": ["SetCover"],
             "optengine.problems.tsp": ["TSP"],
             "optengine.problems.tuning": ["sklearn_tuning"],
         },

@@ -59,3 +59,25 @@ def positions(
         wrong = pairs.min() if pairs.min() < 0 else pairs.max()
         raise ProblemError(f"moves must be positions in 0..{len(items) - 1}, got {wrong}")
     return items, pairs
+
+
+def flip_moves(
+    x: ArrayLike, kind: str, moves: ArrayLike, n: int
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Check the arguments of a `delta` of flips of n bits.
+
+    Returns:
+        x (n,), and the bit (k,) of each move.
+
+    Raises:
+        OptionError: a kind that is not "flip".
+        ProblemError: x of another length, or moves that name no bit.
+    """
+    if kind != "flip":
+        raise OptionError(f"kind must be one of ['flip'], got {kind!r}{did_you_mean(kind, ['flip'])}")
+    bits, pairs = np.asarray(x, dtype=np.float64), np.asarray(moves, dtype=np.int64)
+    if bits.shape != (n,):
+        raise ProblemError(f"x must hold {n} bits, got shape {bits.shape}")
+    if pairs.ndim != 2 or (pairs.size and not (0 <= pairs.min() and pairs.max() < n)):
+        raise ProblemError(f"moves must be pairs of bits in 0..{n - 1}, got shape {pairs.shape}")
+    return bits, pairs[:, 0]

@@ -8,7 +8,8 @@ A partition and its complement have the same value.
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+from os import PathLike
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -18,6 +19,10 @@ from numpy.typing import ArrayLike, NDArray
 from optengine.core.errors import OptionError, ProblemError
 from optengine.core.problem import Problem
 from optengine.core.space import Binary, Space
+
+if TYPE_CHECKING:
+    from optengine.problems.milp import MILP
+    from optengine.problems.qubo import QUBO
 
 Floats = NDArray[np.float64]
 
@@ -81,6 +86,16 @@ class MaxCut(Problem):
         W = np.triu(rng.random((n, n)) < density, 1).astype(np.float64)
         return cls(W + W.T, name=f"random{n}")
 
+    @classmethod
+    def load(cls, path: str | PathLike[str]) -> MaxCut:
+        """Read a file (rudy). Raises ProblemError if it holds another kind of problem."""
+        from optengine.problems.formats import read
+
+        problem = read(path)
+        if not isinstance(problem, cls):
+            raise ProblemError(f"{path} holds a {type(problem).__name__}, not a {cls.__name__}")
+        return problem
+
     def _cut(self, X: Floats) -> Floats:
         """Weights (m,) of the cuts X (m, n); O(edges) a row."""
         from optengine.kernels.cut import cuts
@@ -114,6 +129,17 @@ class MaxCut(Problem):
             )
         gains = flips(self._indptr, self._indices, self.W.data, sides, np.ascontiguousarray(pairs[:, 0]))
         return -gains[:, np.newaxis], np.empty((len(pairs), 0))
+
+    def qubo(self) -> QUBO:
+        """The same function of the same bits: the cut is the sum of w[i, j] (x[i] + x[j] - 2 x[i] x[j]), maximised."""
+        from optengine.problems.qubo import QUBO
+
+        degrees: Floats = np.asarray(self.W.sum(axis=1)).ravel()
+        return QUBO(sp.diags_array(degrees) - self.W, direction="maximize", name=self.name)
+
+    def milp(self) -> MILP:
+        """The linear form of `qubo`: the first n columns are the sides, one more stands for every edge."""
+        return self.qubo().milp()
 
     def describe(self, x: ArrayLike) -> dict[str, Any]:
         """`sides`: the nodes (arrays) of either side."""

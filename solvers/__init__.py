@@ -9,6 +9,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from optengine.solvers.bayes import BO as BO, TPE as TPE
     from optengine.solvers.cem import CEM as CEM
+    from optengine.solvers.combinatorial import (
+        CoverSearch as CoverSearch,
+        IndependentSetSearch as IndependentSetSearch,
+        JobShopExact as JobShopExact,
+        KnapsackSearch as KnapsackSearch,
+        MarketSplitExact as MarketSplitExact,
+        RobustTabu as RobustTabu,
+        Tabu as Tabu,
+        TourSearch as TourSearch,
+    )
     from optengine.solvers.covering import CDSM as CDSM, DirectionalAttack as DirectionalAttack
     from optengine.solvers.dag import TOPO as TOPO, DAGExact as DAGExact, OrderSearch as OrderSearch
     from optengine.solvers.evolution import (

@@ -21,10 +21,15 @@ from optengine.core.problem import Problem
 from optengine.problems.believe import set_best_known
 from optengine.problems.formats.base import NO, Format
 from optengine.problems.formats.bif import BIF, read_network
+from optengine.problems.formats.dimacs import DIMACS
 from optengine.problems.formats.index import best_known
 from optengine.problems.formats.lp import LP
+from optengine.problems.formats.matrices import JSPLIB, MARKET
 from optengine.problems.formats.mps import MPS
+from optengine.problems.formats.orlib import MKNAP, SCP
 from optengine.problems.formats.qaplib import QAPLIB
+from optengine.problems.formats.qubo import BQP, QBSOLV
+from optengine.problems.formats.rudy import RUDY
 from optengine.problems.formats.solution import Solution, read_solution
 from optengine.problems.formats.source import Source
 from optengine.problems.formats.table import TABLE, read_table
@@ -53,6 +58,14 @@ FORMATS: dict[str, Format] = {
         MPS,
         LP,
         QAPLIB,
+        QBSOLV,
+        BQP,
+        RUDY,
+        DIMACS,
+        JSPLIB,
+        MARKET,
+        MKNAP,
+        SCP,
         BIF,
         TABLE,
     )

@@ -30,6 +30,58 @@ def dag_problems() -> dict[str, Problem]:
     return {"dag": random(rng, 9), "known": known, "sparse": sparse}
 
 
+def flip_problems() -> dict[str, Problem]:
+    rng = np.random.default_rng(3)
+    qubo, cut = oe.problems.QUBO, oe.problems.MaxCut
+    return {
+        "qubo": qubo.random(rng, 14, 0.5),
+        "real": qubo(rng.random((9, 9)) - 0.5),
+        "sparse": cut.random(rng, 90, 0.03),
+    }
+
+
+def assignments() -> dict[str, Problem]:
+    rng = np.random.default_rng(3)
+    qap = oe.problems.QAP
+    return {"qap": qap.random(rng, 9), "asymmetric": qap(rng.integers(0, 9, (6, 6)), rng.random((6, 6)))}
+
+
+def knapsacks() -> dict[str, Problem]:
+    return {"knapsack": oe.problems.Knapsack.random(np.random.default_rng(3), 14, 3)}
+
+
+def covers() -> dict[str, Problem]:
+    return {"set cover": oe.problems.SetCover.random(np.random.default_rng(3), 20, 9)}
+
+
+def graphs() -> dict[str, Problem]:
+    rng = np.random.default_rng(3)
+    return {
+        "set": oe.problems.IndependentSet.random(rng, 30),
+        "clique": oe.problems.Clique.random(rng, 25, 0.7),
+    }
+
+
+def tours() -> dict[str, Problem]:
+    rng = np.random.default_rng(3)
+    tsp = oe.problems.TSP
+    return {
+        "tsp": tsp.random(rng, 20),
+        "real": tsp(coordinates=rng.random((9, 2))),
+        "tiny": tsp.random(rng, 5),
+    }
+
+
+def shops() -> dict[str, Problem]:
+    return {"shop": oe.problems.JobShop.random(np.random.default_rng(3), 3, 3)}
+
+
+def splits() -> dict[str, Problem]:
+    rng = np.random.default_rng(3)
+    random = oe.problems.MarketSplit.random
+    return {"split": random(rng, 3), "none": random(rng, 3, 8, solvable=False)}
+
+
 def milp_problems() -> dict[str, Problem]:
     rng = np.random.default_rng(3)
     random = oe.problems.MILP.random
@@ -119,6 +171,14 @@ SPECIAL: dict[
     "order_search": dag_problems,
     "predict_and_search": milp_problems,
     "relaxation_induced": milp_problems,
+    "cover": covers,
+    "independent_set": graphs,
+    "job_shop": shops,
+    "market_split": splits,
+    "knapsack": knapsacks,
+    "robust_tabu": assignments,
+    "tabu": flip_problems,
+    "tour": tours,
     "topo": dag_problems,
     **dict.fromkeys(OFFLINE, tables),
 }

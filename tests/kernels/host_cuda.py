@@ -49,14 +49,14 @@ extern "C" void run_block(int block, int threads, const double* G, const unsigne
 """
 
 
-def compiled(source: Path, folder: Path) -> ctypes.CDLL:
+def compiled(source: Path, folder: Path, call: str = CALL) -> ctypes.CDLL:
     """The source as a library of the host; skips the test where there is no compiler for it."""
     compiler = shutil.which("g++")
     if compiler is None:
         pytest.skip("g++ is not installed")
     text = source.read_text().replace("extern __shared__ double words[];", "double* words = shared_words;")
     file, library = folder / "host.cpp", folder / "host.so"
-    file.write_text(SHIM + text + CALL)
+    file.write_text(SHIM + text + call)
     flags = ["-std=c++20", "-O1", "-ffp-contract=off", "-shared", "-fPIC", "-pthread", "-w"]
     built = subprocess.run([compiler, *flags, str(file), "-o", str(library)], capture_output=True, text=True)
     if built.returncode and "barrier" in built.stderr and "No such file" in built.stderr:

@@ -338,8 +338,11 @@ def test_auto_takes_it_for_orders_and_bits(
 
 
 def test_auto_takes_it_where_moves_tell_their_changes() -> None:
-    assert registry.choose(qap(6), None, 1)[0] == "ils"
+    tour = oe.problems.TSP(
+        np.random.default_rng(0).integers(1, 50, (6, 6))
+    )  # asymmetric: no solver of its own
+    assert registry.choose(tour, None, 1)[0] == "ils"
     assert registry.choose(knapsack(), 5000, 1)[0] == "cem"
-    result = oe.solve(qap(6), budget=200, seed=0)
+    result = oe.solve(tour, budget=200, seed=0)
     assert result.solver == "ils"
     assert "swap" in result.reason
