@@ -13,6 +13,7 @@ del Path, _root
 
 if TYPE_CHECKING:
     from optengine import (
+        integrations as integrations,
         problems as problems,
         report as report,
         solvers as solvers,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
         Constraint as Constraint,
         Failed as Failed,
         Objective as Objective,
+        Partial as Partial,
         Problem as Problem,
     )
     from optengine.core.result import Result as Result, Status as Status
@@ -86,7 +88,7 @@ else:
             ],
             "optengine.core.evaluation": ["Evaluation"],
             "optengine.core.history": ["History"],
-            "optengine.core.problem": ["Constraint", "Failed", "Objective", "Problem"],
+            "optengine.core.problem": ["Constraint", "Failed", "Objective", "Partial", "Problem"],
             "optengine.core.result": ["Result", "Status"],
             "optengine.core.space": [
                 "Binary",
@@ -107,7 +109,7 @@ else:
             "optengine.warming": ["warmup"],
             "optengine.workflows.train_predictor": ["train_predictor"],
         },
-        subpackages=["problems", "report", "solvers", "testing", "workflows"],
+        subpackages=["integrations", "problems", "report", "solvers", "testing", "workflows"],
     )
     del attach
 

@@ -68,9 +68,25 @@ class Constraint:
 
 @dataclass(frozen=True)
 class Failed:
-    """Told, or returned by an objective, in place of values: the evaluation gave none."""
+    """Told, or returned by an objective, in place of values: the evaluation gave none; `note` is kept with it."""
 
     reason: str = ""
+    note: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Partial:
+    """Told, or returned by an objective, in place of values: the evaluation was stopped before its end.
+
+    The solver learns the value; an incumbent it never becomes.
+
+    Attributes:
+        value: as the objective would return it, of the part that ran.
+        step: the last one that ran, None where there are none.
+    """
+
+    value: Any
+    step: float | None = None
 
 
 class Problem:
@@ -137,7 +153,7 @@ class Problem:
         )
         self.signs = np.array([o.sign for o in self.objectives])
         unnamed = objectives is None
-        self._reader = Reader(self.objectives, self.constraints, unnamed, Failed)
+        self._reader = Reader(self.objectives, self.constraints, unnamed, Failed, Partial)
 
     @property
     def n_objectives(self) -> int:
