@@ -57,12 +57,21 @@ if TYPE_CHECKING:
         Subset as Subset,
         as_space as as_space,
     )
+    from optengine.core.steps import (
+        EvaluationStopped as EvaluationStopped,
+        intermediate as intermediate,
+    )
     from optengine.engine import (
         Candidate as Candidate,
         Optimizer as Optimizer,
         maximize as maximize,
         minimize as minimize,
         solve as solve,
+    )
+    from optengine.engine.stopping import (
+        CurveRule as CurveRule,
+        HalvingRule as HalvingRule,
+        MedianRule as MedianRule,
     )
     from optengine.warming import warmup as warmup
     from optengine.workflows.train_predictor import train_predictor as train_predictor
@@ -105,7 +114,9 @@ else:
                 "Subset",
                 "as_space",
             ],
+            "optengine.core.steps": ["EvaluationStopped", "intermediate"],
             "optengine.engine": ["Candidate", "Optimizer", "maximize", "minimize", "solve"],
+            "optengine.engine.stopping": ["CurveRule", "HalvingRule", "MedianRule"],
             "optengine.warming": ["warmup"],
             "optengine.workflows.train_predictor": ["train_predictor"],
         },

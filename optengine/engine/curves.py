@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-POWERS = np.geomspace(0.1, 3.0, 10)
-RATES = np.geomspace(0.3, 60.0, 12)
+POWERS = np.geomspace(0.1, 3.0, 16)
+RATES = np.geomspace(0.3, 60.0, 30)
 SHIFTS = np.array([1.5, 2.0, 4.0])
 FLOOR = 1e-3  # of the values' range: nothing is known more exactly
 

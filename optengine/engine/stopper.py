@@ -14,10 +14,15 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from optengine.core.errors import ProblemError
+from optengine.core.problem import Problem
 from optengine.core.returned import Measured
+from optengine.core.steps import following
 from optengine.engine.stopping import Curve, StoppingRule
+
+Floats = NDArray[np.float64]
 
 
 class Stopper:
@@ -39,6 +44,14 @@ class Stopper:
             key = len(self._curves)
             self._curves[key] = Curve(key)
             return key
+
+    def trial(self) -> Local:
+        """Return the reporter of a new evaluation in this process."""
+        return Local(self)
+
+    def measure(self, problem: Problem, row: Floats) -> Measured:
+        """Evaluate one row (width,) in this process."""
+        return measure(problem, row, self.trial())
 
     def report(self, key: int, step: float, value: float) -> bool:
         """Take one value in the user's direction; return whether the evaluation should stop.
@@ -108,6 +121,34 @@ class Stopper:
                     curve.values = [math.inf if v is None else v * self._sign for _, v in note["curve"]]
                     curve.stopped = "stopped" in note
                     curve.ended = not curve.stopped
+
+
+class Local:
+    """The reporter of one evaluation in the process of the run."""
+
+    def __init__(self, stopper: Stopper) -> None:
+        self._stopper, self._key = stopper, -1
+        self.stopped = False
+        self.step: float | None = None
+
+    def report(self, step: float, value: float) -> bool:
+        if self._key < 0:
+            self._key = self._stopper.begin()
+        self.stopped = self._stopper.report(self._key, step, value)
+        self.step = float(step)
+        return self.stopped
+
+    def finish(self, measured: Measured) -> Measured:
+        """Note the end; return what the solver is told."""
+        return measured if self._key < 0 else self._stopper.finish(self._key, measured)
+
+
+def measure(problem: Problem, row: Floats, trial: Any) -> Measured:
+    """Evaluate one row (width,) whose steps go to `trial`, `Local` or a remote one."""
+    with following(trial):
+        measured: Measured = problem.measure(row)
+    finished: Measured = trial.finish(measured)
+    return finished
 
 
 def _number(name: str, value: Any) -> float:

@@ -4,10 +4,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from optengine.integrations.loops import KerasSteps as KerasSteps, LightningSteps as LightningSteps
     from optengine.integrations.sklearn import OptEngineSearchCV as OptEngineSearchCV
 
 # Public name -> the module that defines it; the module is public too.
 NAMES = {
+    "KerasSteps": "loops",
+    "LightningSteps": "loops",
     "OptEngineSearchCV": "sklearn",
 }
 

@@ -128,9 +128,9 @@ class Folds:
         pairs = [(i, fold) for i, trial in enumerate(trials) for fold in trial.waiting]
         if self._search.verbose > 0:
             n_splits = len(self.splits)
-            print(
+            print(  # noqa: T201  (as scikit-learn's own searches do)
                 f"Fitting {n_splits} folds for each of {len(trials)} candidates, totalling {len(pairs)} fits"
-            )  # noqa: T201  (as scikit-learn's searches do)
+            )
         outs = self._parallel(
             delayed(_fit_and_score)(
                 clone(self._estimator),
@@ -210,9 +210,7 @@ def plain(out: Out) -> Out:
 def missing(like: Out) -> Out:
     """Return the row of a fold that was not fitted: no scores, no seconds."""
     blank = (
-        {name: math.nan for name in like["test_scores"]}
-        if isinstance(like["test_scores"], dict)
-        else math.nan
+        dict.fromkeys(like["test_scores"], math.nan) if isinstance(like["test_scores"], dict) else math.nan
     )
     out = {**like, "test_scores": blank, "fit_time": 0.0, "score_time": 0.0, "fit_error": None}
     return out | ({"train_scores": blank} if "train_scores" in like else {})
