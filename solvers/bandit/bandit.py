@@ -161,7 +161,8 @@ class BanditRun:
                 )
         self._records = [Record() for _ in self._arms]
         self._values: list[float] = []  # finite ones, of all arms
-        limit = -math.inf if options.limit is None else options.limit * float(problem.signs[0])
+        self._sign = float(problem.signs[0])
+        limit = -math.inf if options.limit is None else options.limit * self._sign
         self._rising = Rising(options.smoothing, limit, options.horizon, bool(options.cost_aware))
         self._maxucb = MaxUCB(options.alpha, bool(options.cost_aware))
 
@@ -172,7 +173,7 @@ class BanditRun:
             "arms": {
                 str(arm.value): {
                     "pulls": len(record.best),
-                    "best": record.value if math.isfinite(record.value) else None,
+                    "best": record.value * self._sign if math.isfinite(record.value) else None,
                     "dropped": record.dropped,
                 }
                 for arm, record in zip(self._arms, self._records, strict=True)

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+WORST = 0.95  # quantile of the values that counts as reward 0
+
 
 @dataclass
 class Record:
@@ -97,7 +99,7 @@ class MaxUCB:
     """MaxUCB (Balef, Vernade and Eggensperger, 2025, arXiv:2505.05226), an upper bound on the best of an arm's values.
 
     Pulls the arm with the largest max_k + (alpha log t / n_k)^2, rewards in [0, 1]. Rewards are values rescaled so that
-    1 is the best one told and 0 the median one: running quantiles, as bounds on a metric are seldom known.
+    1 is the best one told and 0 the 95 % quantile: bounds on a metric are seldom known, and outliers are frequent.
 
     Attributes:
         alpha: > 0. priced: n_k counts in units of the mean cost, so that a dear arm's bonus shrinks sooner.
@@ -115,13 +117,13 @@ class MaxUCB:
         if new:
             return new[0]
         t = sum(r.pulls for r in records)
-        low, middle = (float(values.min()), float(np.median(values))) if len(values) else (0.0, 0.0)
-        span = middle - low
+        low, high = (float(values.min()), float(np.quantile(values, WORST))) if len(values) else (0.0, 0.0)
+        span = high - low
         scores = []
         for k in open_:
             pulls = records[k].pulls * (price(records, k) if self.priced else 1.0)
             reward = 0.0
             if math.isfinite(records[k].value):
-                reward = max(0.0, (middle - records[k].value) / span) if span > 0 else 1.0
+                reward = max(0.0, (high - records[k].value) / span) if span > 0 else 1.0
             scores.append(reward + (self.alpha * math.log(t) / pulls) ** 2)
         return open_[int(np.argmax(scores))]
