@@ -5,7 +5,8 @@
     python benchmarks/cash.py --minutes 9             # a piece of it; the same line goes on where it stopped
 
 The space is that of examples/autotune.py: six classifiers of scikit-learn, each with its own hyperparameters. Data:
-parts of digits, breast cancer and wine, and three generated sets (linear with noise, moons with idle features, five classes).
+parts of digits, breast cancer and wine, and three generated sets (linear with noise, moons with idle features, many
+classes).
 A seed draws the data or its part, the folds and the search's own numbers. Reported: the mean best score over three
 folds, and on how many data sets the bandit's mean is better than that of `bo` and of `tpe` on the joint space, with the
 90 % bootstrap interval of the difference over the seeds. Needs `pip install 'optengine[hpo]'`.
