@@ -107,7 +107,9 @@ class Folds:
     @property
     def workers(self) -> int:
         """How many fits run at a time."""
-        return int(self._parallel._effective_n_jobs())
+        from joblib import effective_n_jobs
+
+        return int(effective_n_jobs(self._search.n_jobs))
 
     def smallest(self) -> int:
         """Samples in the smallest training fold."""

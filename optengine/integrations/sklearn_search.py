@@ -32,7 +32,7 @@ class Scores(Problem):
     """The problem that a search states: its objective is called by scikit-learn's machinery, not by us."""
 
     def __init__(self, space: Any, metrics: Sequence[str | None], origin: dict[str, Any]) -> None:
-        names = ["score" if metric is None else metric for metric in metrics]
+        names = ["score" if metric is None else f"mean_test_{metric}" for metric in metrics]
         goals = [Objective(name, "maximize") for name in names]
         super().__init__(_scored, space, objectives=goals, call="dict", name="search")
         self._origin = origin
@@ -67,6 +67,28 @@ def origin_of(search: Any, X: Any, y: Any, n_splits: int) -> dict[str, Any]:
     }
 
 
+def check(search: Any) -> None:
+    """Refuse settings that are ours alone and out of range; what the solver takes it checks itself.
+
+    Raises:
+        OptionError: one sentence.
+    """
+    for name in ("n_iter", "batch_size"):
+        value = getattr(search, name)
+        whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= 1
+        if not whole and not (name == "batch_size" and value is None):
+            raise OptionError(
+                f"{name} must be an integer >= 1{' or None' * (name == 'batch_size')}, got {value!r}"
+            )
+    level = search.racing
+    if not isinstance(level, (bool, np.bool_)) and not (isinstance(level, float) and 0 < level < 1):
+        raise OptionError(f"racing must be True, False or a level between 0 and 1, got {level!r}")
+    if search.callbacks is not None and not (
+        isinstance(search.callbacks, (list, tuple)) and all(callable(c) for c in search.callbacks)
+    ):
+        raise OptionError(f"callbacks must be a list of functions of a Snapshot, got {search.callbacks!r}")
+
+
 class Search:
     """One search.
 
@@ -87,6 +109,7 @@ class Search:
         origin: dict[str, Any],
         seed: int | None,
     ) -> None:
+        check(search)
         self._search, self._folds, self._metrics = search, folds, list(metrics)
         self.space = SearchSpace(search.search_space)
         self._problem = Scores(self.space.space, metrics, origin)

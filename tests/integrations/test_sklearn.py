@@ -263,7 +263,11 @@ def test_error_score() -> None:
     ("arguments", "says"),
     [
         ({"solver": "boo"}, "did you mean 'bo'"),
-        ({"n_iter": 0}, "budget must be an integer >= 1"),
+        ({"n_iter": 0}, "n_iter must be an integer >= 1"),
+        ({"batch_size": "a"}, "batch_size must be an integer >= 1"),
+        ({"racing": 5}, "racing must be"),
+        ({"callbacks": 3}, "callbacks must be a list"),
+        ({"time_limit": -1}, "time_limit must be > 0"),
         ({"optimize": "recall", "scoring": ["accuracy"], "refit": "accuracy"}, "optimize must name metrics"),
         ({"resource": "n_estimators"}, "max_resource must be a number"),
         ({"resource": "n_samples", "racing": True}, "racing must be False beside resource"),
