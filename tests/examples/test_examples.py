@@ -24,6 +24,7 @@ PROMISES = {
     "offline_sequences.py": "proposals in truth",
     "order_of_jobs.py": "model: ",
     "predicted_auctions.py": "drawn: predicted_auctions.png",
+    "self_tuning_network.py": "drawn: self_tuning_network.png",
     "two_objectives.py": "front drawn in",
     "what_matters.py": "model drawn in",
 }
