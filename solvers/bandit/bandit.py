@@ -31,7 +31,6 @@ Floats = NDArray[np.float64]
 
 POLICIES = ("maxucb", "rising")
 WIDEST_MODELLED = 20  # columns of an arm that `bo` searches; wider ones are for `tpe`
-FIRST_POINTS = 3  # of each arm's model: the arms share one budget
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,9 +39,10 @@ class Bandit:
 
     Attributes:
         policy: "maxucb" or "rising".
-        inner: solver inside the arms, a name or a solver that is asked and told; "auto": `bo` with three first points
-            up to 20 columns, `tpe` beyond.
+        inner: solver inside the arms, a name or a solver that is asked and told; "auto": `bo` with `n_initial` first
+            points up to 20 columns, `tpe` beyond.
         top: name of the choice; None: the one on which most columns hang.
+        n_initial: evaluations of each arm before MaxUCB compares them, >= 1: an arm's first point says little.
         alpha: of MaxUCB: weight of what few pulls may hide, > 0.
         smoothing: of rising bandits: pulls over which an arm's progress is measured, >= 1.
         horizon: of rising bandits: evaluations of the run, >= 1; None: as many again as there were so far.
@@ -56,6 +56,7 @@ class Bandit:
     policy: str = "maxucb"
     inner: Any = "auto"
     top: str | None = None
+    n_initial: int = 3
     alpha: float = 0.5
     smoothing: int = 7
     horizon: int | None = None
@@ -79,11 +80,11 @@ class Bandit:
             raise OptionError(f"inner must be 'auto', a solver's name or a solver, got {self.inner!r}")
         if self.top is not None and not isinstance(self.top, str):
             raise OptionError(f"top must be the name of a variable or None, got {self.top!r}")
-        for name, least in (("smoothing", 1), ("horizon", 1)):
+        for name in ("n_initial", "smoothing", "horizon"):
             value = getattr(self, name)
-            whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= least
+            whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= 1
             if not whole and not (name == "horizon" and value is None):
-                raise OptionError(f"{name} must be an integer >= {least}, got {value!r}")
+                raise OptionError(f"{name} must be an integer >= 1, got {value!r}")
         if not _number(self.alpha) or not self.alpha > 0:
             raise OptionError(f"alpha must be a finite number > 0, got {self.alpha!r}")
         if self.limit is not None and not _number(self.limit):
@@ -123,7 +124,7 @@ class Bandit:
             return registry.make(self.inner)
         if width > WIDEST_MODELLED:
             return registry.make("tpe")
-        return registry.make("bo", {"n_initial": FIRST_POINTS})
+        return registry.make("bo", {"n_initial": self.n_initial})
 
     def start(self, problem: Problem, rng: Generator) -> BanditRun:
         """Return a new run."""
@@ -164,7 +165,7 @@ class BanditRun:
         self._sign = float(problem.signs[0])
         limit = -math.inf if options.limit is None else options.limit * self._sign
         self._rising = Rising(options.smoothing, limit, options.horizon, bool(options.cost_aware))
-        self._maxucb = MaxUCB(options.alpha, bool(options.cost_aware))
+        self._maxucb = MaxUCB(options.alpha, bool(options.cost_aware), options.n_initial)
 
     @property
     def details(self) -> dict[str, Any]:

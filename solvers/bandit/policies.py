@@ -102,20 +102,22 @@ class MaxUCB:
     1 is the best one told and 0 the 95 % quantile: bounds on a metric are seldom known, and outliers are frequent.
 
     Attributes:
-        alpha: > 0. priced: n_k counts in units of the mean cost, so that a dear arm's bonus shrinks sooner.
+        alpha: > 0. first: pulls of each arm before they are compared.
+        priced: n_k counts in units of the mean cost, so that a dear arm's bonus shrinks sooner.
     """
 
     alpha: float
     priced: bool
+    first: int = 1
 
     def choose(self, records: list[Record], values: np.ndarray) -> int | None:
         """Return the arm to pull; `values` are those told by all arms, finite ones only; None where none is left."""
         open_ = [k for k, r in enumerate(records) if not r.exhausted]
         if not open_:
             return None
-        new = [k for k in open_ if not records[k].pulls]
+        new = [k for k in open_ if records[k].pulls < self.first]
         if new:
-            return new[0]
+            return min(new, key=lambda k: records[k].pulls)
         t = sum(r.pulls for r in records)
         low, high = (float(values.min()), float(np.quantile(values, WORST))) if len(values) else (0.0, 0.0)
         span = high - low
