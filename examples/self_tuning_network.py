@@ -11,7 +11,7 @@ import torch
 from sklearn.datasets import load_diabetes
 from torch import nn
 
-N_TRAIN, N_VAL, WIDTH, STEPS = 120, 120, 32, 700
+N_TRAIN, N_VAL, WIDTH, STEPS = 120, 120, 32, 500
 SPREAD = 0.5  # standard deviation of the hyperparameters drawn, in units of the logarithm
 
 

@@ -50,7 +50,7 @@ def origin_of(search: Any, X: Any, y: Any, n_splits: int) -> dict[str, Any]:
     import joblib
 
     fields = {
-        "estimator": repr(search.estimator),
+        "estimator": _whole_repr(search.estimator),
         "data": joblib.hash((X, y)),
         "cv": repr(search.cv),
         "n_splits": n_splits,
@@ -65,6 +65,14 @@ def origin_of(search: Any, X: Any, y: Any, n_splits: int) -> dict[str, Any]:
         **{k: v for k, v in fields.items() if len(str(v)) < 200},
         "digest": hashlib.sha256(text).hexdigest()[:16],
     }
+
+
+def _whole_repr(estimator: Any) -> str:
+    """The repr of an estimator, which scikit-learn's own cuts short."""
+    try:
+        return str(estimator.__repr__(N_CHAR_MAX=1_000_000))
+    except TypeError:  # a class of the user's with a repr of its own
+        return repr(estimator)
 
 
 def check(search: Any) -> None:
