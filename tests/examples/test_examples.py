@@ -12,6 +12,7 @@ import pytest
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 PROMISES = {
     "ask_tell.py": "yield",
+    "autotune.py": "drawn: autotune.png",
     "kill_and_resume.py": "the same as the uninterrupted run: True",
     "decay_of_each_weight.py": "drawn: decay_of_each_weight.png",
     "minmax_filter.py": "(optimal)",
