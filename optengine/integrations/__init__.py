@@ -1,11 +1,26 @@
-"""optengine inside the tools that people already run; each module loads, and its tool with it, on first use."""
+"""optengine inside the tools that people run already: each module needs its tool, and loads on first use."""
 
-from typing import TYPE_CHECKING
+import importlib
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from optengine.integrations import optuna as optuna
-else:
-    from optengine.core.lazy import attach
+    from optengine.integrations.hydra import SweeperOfJobs as SweeperOfJobs
+    from optengine.integrations.optuna import OptEngineSampler as OptEngineSampler
 
-    __getattr__, __dir__, __all__ = attach(__name__, {}, ["optuna"])
-    del attach
+# Public name -> the module that defines it; the module is public too.
+NAMES = {
+    "OptEngineSampler": "optuna",
+    "SweeperOfJobs": "hydra",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in NAMES:
+        return getattr(importlib.import_module(f"{__name__}.{NAMES[name]}"), name)
+    if name in NAMES.values():
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}, only {sorted(NAMES)}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *NAMES, *NAMES.values()})

@@ -148,7 +148,7 @@ def test_mpi() -> None:
 
 # -- PostgreSQL ----------------------------------------------------------------------------------------------------
 
-MEMBER = """
+MEMBER = r"""
 import os, sys
 import optengine as oe
 import optengine.engine, optengine.store, psycopg, sqlalchemy.dialects.postgresql.psycopg
