@@ -219,8 +219,8 @@ class Pool:
                 continue
             self._suspects.difference_update(task.positions)
             yield from self._read(task, outcomes, errors)
-        for task, error in dropped:
-            yield from self._dropped(task, error, errors)
+        for task, cause in dropped:
+            yield from self._dropped(task, cause, errors)
         if errors:
             raise errors[min(errors)]
         if broken is not None:

@@ -6,11 +6,21 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from optengine.integrations.hydra import SweeperOfJobs as SweeperOfJobs
     from optengine.integrations.optuna import OptEngineSampler as OptEngineSampler
+    from optengine.integrations.ray import OptEngineSearcher as OptEngineSearcher
+    from optengine.integrations.trackers import (
+        MLflowTracker as MLflowTracker,
+        TensorBoardTracker as TensorBoardTracker,
+        WandbTracker as WandbTracker,
+    )
 
 # Public name -> the module that defines it; the module is public too.
 NAMES = {
+    "MLflowTracker": "trackers",
     "OptEngineSampler": "optuna",
+    "OptEngineSearcher": "ray",
     "SweeperOfJobs": "hydra",
+    "TensorBoardTracker": "trackers",
+    "WandbTracker": "trackers",
 }
 
 

@@ -89,7 +89,7 @@ class SweeperOfJobs(Sweeper):
     ) -> None:
         if not 0.0 <= max_failure_rate <= 1.0:
             raise OptionError(f"max_failure_rate must lie in [0, 1], got {max_failure_rate!r}")
-        self._arguments = {
+        self._arguments: dict[str, Any] = {
             "options": _python(options) or None,
             "budget": budget,
             "seed": seed,
@@ -137,7 +137,7 @@ class SweeperOfJobs(Sweeper):
         folder.mkdir(parents=True, exist_ok=True)
         OmegaConf.save(self.config, folder / "multirun.yaml")
         journaled = {} if self._arguments["storage"] is None else {"name": name}
-        settings = {**self._arguments, **journaled, "batch_size": self._batch_size}
+        settings: dict[str, Any] = {**self._arguments, **journaled, "batch_size": self._batch_size}
         with Optimizer(problem, self._solver, **settings) as optimizer:
             self._run(optimizer, swept, fixed)
             result = optimizer.result()
