@@ -4,6 +4,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from optengine.integrations.ax import OptEngineNode as OptEngineNode
     from optengine.integrations.hydra import SweeperOfJobs as SweeperOfJobs
     from optengine.integrations.optuna import OptEngineSampler as OptEngineSampler
     from optengine.integrations.ray import OptEngineSearcher as OptEngineSearcher
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 # Public name -> the module that defines it; the module is public too.
 NAMES = {
     "MLflowTracker": "trackers",
+    "OptEngineNode": "ax",
     "OptEngineSampler": "optuna",
     "OptEngineSearcher": "ray",
     "SweeperOfJobs": "hydra",

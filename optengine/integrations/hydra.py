@@ -17,6 +17,7 @@ from optengine.core.errors import OptionError, require
 from optengine.core.problem import Failed, Problem
 from optengine.core.space import Categorical, Integer, Ordinal, Real, Space, Variable
 from optengine.engine.optimizer import Candidate, Optimizer
+from optengine.integrations.asking import unevaluated
 
 require("hydra", extra="hydra")
 
@@ -132,7 +133,7 @@ class SweeperOfJobs(Sweeper):
             )
         space = Space({key: variable(override) for key, override in swept.items()})
         name = self._name or str(self.config.hydra.job.name or "sweep")
-        problem = Problem(_unused, space, call="dict", name=name, **self._stated)
+        problem = Problem(unevaluated, space, call="dict", name=name, **self._stated)
         folder = Path(self.config.hydra.sweep.dir)
         folder.mkdir(parents=True, exist_ok=True)
         OmegaConf.save(self.config, folder / "multirun.yaml")
@@ -180,10 +181,6 @@ class SweeperOfJobs(Sweeper):
             for line, c in zip(lines, batch, strict=True)
             for r in self.launcher.launch([line], initial_job_idx=c.number)
         ]
-
-
-def _unused(x: Any) -> float:
-    raise NotImplementedError("Hydra's launcher runs the jobs")
 
 
 def _python(value: Any) -> Any:

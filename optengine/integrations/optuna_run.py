@@ -11,13 +11,10 @@ from numpy.typing import NDArray
 from optuna.distributions import FloatDistribution
 from optuna.trial import FrozenTrial
 
-from optengine.core.errors import OptionError
 from optengine.core.evaluation import Evaluation
 from optengine.core.problem import Problem
 from optengine.core.solver import StopAsking
-from optengine.engine.limits import Limits
-from optengine.engine.session import Session
-from optengine.engine.setup import Setup, resolve
+from optengine.integrations.asking import session_of, setup_of, unevaluated
 from optengine.integrations.optuna_history import StudyHistory, announced, observed, outcome, parameters
 from optengine.integrations.optuna_space import Columns
 
@@ -32,7 +29,7 @@ def problem_of(
     """Return the problem that a study states, without a function of its own."""
     names = [f"value{i}" for i in range(len(directions))]
     return Problem(
-        _unused,
+        unevaluated,
         columns.space,
         objectives=names,
         direction=list(directions),
@@ -43,42 +40,10 @@ def problem_of(
     )
 
 
-def _unused(x: Any) -> float:
-    raise NotImplementedError("the study evaluates")
-
-
 def check_suitable(solver: Any, options: Any, directions: Sequence[str]) -> None:
     """Raise `SolverNotSuitable`, a ValueError, where the solver cannot treat so many objectives."""
     probe = Columns({"x": FloatDistribution(0.0, 1.0)})
-    _setup(problem_of(probe, directions, (), False), solver, options, 0)
-
-
-def _setup(problem: Problem, solver: Any, options: Any, seed: int) -> Setup:
-    return resolve(
-        problem,
-        solver,
-        limits=Limits(),
-        seed=seed,
-        x0=None,
-        data=None,
-        batch_size=1,
-        workers=None,
-        catch=True,
-        device="auto",
-        options=options,
-        storage=None,
-        name=None,
-        shared=False,
-        ordered=False,
-    )
-
-
-def _session(problem: Problem, solver: Any, options: Any, seed: int) -> Session:
-    setup = _setup(problem, solver, options, seed)
-    session = Session(setup)
-    if session.searches:
-        raise OptionError(f"solver {setup.solver_name!r} searches by itself and cannot be asked for trials")
-    return session
+    setup_of(problem_of(probe, directions, (), False), solver, options, 0)
 
 
 class Following:
@@ -114,7 +79,7 @@ class Following:
         self.stale = False  # whether what is pending in the run is not what is pending in the study
 
     def _begin(self, salt: int) -> None:
-        self._session = _session(self._problem, self._solver, self._options, self._seed + salt)
+        self._session = session_of(self._problem, self._solver, self._options, self._seed + salt)
         self._modelled = hasattr(self._session.run, "pend")
         self._told = 0  # finished trials told
         self._asked: dict[int, tuple[int, Floats]] = {}  # trial -> number of the ask, row

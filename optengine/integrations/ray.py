@@ -22,6 +22,7 @@ from optengine.core.errors import OptionError, SpaceError, require
 from optengine.core.problem import Failed, Problem
 from optengine.core.space import Categorical, Integer, Ordinal, Real, Space, Variable, as_space
 from optengine.engine.optimizer import Optimizer
+from optengine.integrations.asking import unevaluated
 
 require("ray.tune", extra="ray")
 
@@ -182,7 +183,7 @@ class OptEngineSearcher(Searcher):  # type: ignore[misc]  # Ray may be missing w
         if not self._metric or not self._mode:
             raise OptionError(f"metric and mode must be given, got {self._metric!r} and {self._mode!r}")
         problem = Problem(
-            _unused,
+            unevaluated,
             self._space,
             objectives=self._metrics,
             direction=["minimize" if mode == "min" else "maximize" for mode in self._modes],
@@ -244,10 +245,6 @@ class OptEngineSearcher(Searcher):  # type: ignore[misc]  # Ray may be missing w
             self._optimizer.close()
             self._optimizer = None
         self.__dict__.update(pickle.loads(Path(checkpoint_path).read_bytes()))
-
-
-def _unused(x: Any) -> float:
-    raise NotImplementedError("Tune runs the trials")
 
 
 def _space(stated: Any) -> Space:

@@ -75,6 +75,7 @@ def test_all_holds_every_extra_but_the_heavy_ones(pyproject: dict[str, Any]) -> 
         "gpu12",
         "cuda-compile",
         "ray",
+        "ax",
         "wandb",
         "test",
         "bench",
