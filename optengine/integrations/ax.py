@@ -123,7 +123,8 @@ class OptEngineNode(ExternalGenerationNode):  # type: ignore[misc]  # Ax may be 
     def get_next_candidate(self, pending_parameters: list[dict[str, Any]]) -> dict[str, Any]:
         """Return the next candidate; what is pending was read with the experiment."""
         assert self._session is not None
-        return self._session.space.decode_one(self._session.propose(1)[0]) | self._fixed
+        x: dict[str, Any] = self._session.space.decode_one(self._session.propose(1)[0])
+        return x | self._fixed
 
 
 def space_of(search: Any) -> Space:
