@@ -143,6 +143,20 @@ def test_running_trials_are_pending(solver: str) -> None:
     assert len({tuple(t.params.values()) for t in (*trials, study.trials[0])}) == 12
 
 
+@pytest.mark.parametrize("solver", ["bo", "tpe", "cem"])
+def test_trials_of_other_processes_are_pending(solver: str) -> None:
+    """Two samplers of one seed take turns, as those of two processes do: what one proposed the other knows."""
+    ranges = {"k": Cat(["a", "b", "c"]), "n": Int(0, 3)}
+    study = study_with(solver, search_space=ranges)
+    study.tell(study.ask(ranges), 1.0)
+    samplers = [OptEngineSampler(solver, seed=0, search_space=ranges) for _ in range(2)]
+    trials = []
+    for i in range(11):
+        study.sampler = samplers[i % 2]
+        trials.append(study.ask(ranges))
+    assert len({tuple(t.params.values()) for t in (*trials, study.trials[0])}) == 12
+
+
 def test_threads_share_a_sampler() -> None:
     ranges = {"x": Float(0, 1), "y": Float(0, 1)}
     study = study_with("bo", search_space=ranges)
