@@ -51,7 +51,11 @@ def budget_of(value: Any, problem: Problem) -> Any:
 
 
 def _number(node: ast.AST, names: dict[str, float]) -> float:
-    if isinstance(node, ast.Constant) and isinstance(node.value, (int, float)) and not isinstance(node.value, bool):
+    if (
+        isinstance(node, ast.Constant)
+        and isinstance(node.value, (int, float))
+        and not isinstance(node.value, bool)
+    ):
         return float(node.value)
     if isinstance(node, ast.Name) and node.id in names:
         return names[node.id]

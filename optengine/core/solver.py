@@ -27,6 +27,9 @@ class AskTell(Protocol):
     The engine repairs asked points to satisfy known constraints and tells the repaired ones. `tell` may carry fewer
     rows than were asked, rows of several asks, rows in any order, failed rows, and rows that were never asked
     (`evaluation.ids` == -1: x0 and warm-start data).
+
+    A run whose asks depend on nothing but what was told and what is pending may offer `pend(X)`: rows that somebody
+    else is evaluating. Hosts that keep the history themselves, as Optuna does, then rebuild it by one tell.
     """
 
     batch: int  # rows of a natural batch: what `ask(None)` returns

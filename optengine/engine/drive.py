@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from optengine.core.errors import OptEngineError
 from optengine.core.evaluation import Evaluation
+from optengine.core.history import History
 from optengine.core.result import Result, Status
 from optengine.core.solver import StopAsking
 from optengine.engine.control import SearchControl
@@ -51,6 +52,11 @@ class Snapshot:
         if session.incumbent.x is None or session.problem.n_objectives > 1:
             return None
         return session.incumbent.f * session.problem.objectives[0].sign
+
+    @property
+    def history(self) -> History:
+        """All evaluations so far, those of earlier sessions included; it grows with the run."""
+        return self._session.history
 
     def result(self) -> Result:
         """The run so far as a Result with status `stopped`."""

@@ -92,6 +92,7 @@ class Pool:
         self._given_up: list[
             tuple[Positions, Evaluation, dict[int, str]]
         ] = []  # rows recorded as failed, to be yielded
+        self._n_sent = 0
         self._mean_seconds = float("inf")
         self._streaming = False
         self._X: Sequence[Floats] | Floats = np.empty((0, problem.space.width))
@@ -179,7 +180,10 @@ class Pool:
                     future = self._executor.submit(measure_rows, self._problem, rows, self._line)
                 else:
                     payload = None if self._user_executor is None else self._payload
-                    future = self._executor.submit(measure_sent, self._key, payload, rows, self._line)
+                    self._n_sent += 1
+                    future = self._executor.submit(
+                        measure_sent, self._key, payload, rows, self._line, self._n_sent
+                    )
             except (BrokenExecutor, RuntimeError) as error:
                 self._waiting.extendleft(reversed(positions))
                 self._given_up += self._recover(error, [])
@@ -207,6 +211,7 @@ class Pool:
         broken: BaseException | None = None
         down: list[int] = []  # rows of tasks whose worker died
         errors: dict[int, OptEngineError] = {}
+        dropped: list[tuple[Task, Exception]] = []
         for future in sorted(done, key=lambda f: self._flying[f].positions[0]):
             task = self._flying.pop(future)
             try:
@@ -215,8 +220,15 @@ class Pool:
                 down += task.positions
                 broken = error
                 continue
+            except Exception as error:  # a user's executor gives up one task in its own way and goes on
+                if self._user_executor is None:
+                    raise
+                dropped.append((task, error))
+                continue
             self._suspects.difference_update(task.positions)
             yield from self._read(task, outcomes, errors)
+        for task, cause in dropped:
+            yield from self._dropped(task, cause, errors)
         if errors:
             raise errors[min(errors)]
         if broken is not None:
@@ -285,6 +297,22 @@ class Pool:
         self._suspects.discard(culprit)
         self._waiting.remove(culprit)
         return [self._give_up(culprit, "the worker process died while evaluating", error)]
+
+    def _dropped(
+        self, task: Task, error: Exception, errors: dict[int, OptEngineError]
+    ) -> list[tuple[Positions, Evaluation, dict[int, str]]]:
+        """An executor that lives on gave a task up, as Dask does; rows that travelled together go again, one by one."""
+        self._suspects.difference_update(task.positions)
+        if len(task.positions) > 1:
+            self._suspects.update(task.positions)
+            self._waiting.extendleft(reversed(task.positions))
+            return []
+        reason = f"the executor gave the evaluation up ({type(error).__name__}: {error})"
+        try:
+            return [self._give_up(task.positions[0], reason, error)]
+        except OptEngineError as refused:
+            errors[task.positions[0]] = refused
+            return []
 
     def _expire(self) -> list[tuple[Positions, Evaluation, dict[int, str]]]:
         """Kill the pool if an evaluation is late; the other rows in flight are evaluated again."""

@@ -89,8 +89,14 @@ def _raised(error: OptEngineError) -> Raised:
     return Raised(str(error), names, "".join(traceback.format_exception(cause)))
 
 
-def measure_sent(key: str, payload: bytes | None, rows: Floats, line: Any = None) -> list[Measured | Raised]:
-    """In a worker: measure rows of the problem `key`, unpickled once from `payload`."""
+def measure_sent(
+    key: str, payload: bytes | None, rows: Floats, line: Any = None, serial: int = 0
+) -> list[Measured | Raised]:
+    """In a worker: measure rows of the problem `key`, unpickled once from `payload`.
+
+    `line` carries what the objective reports while it runs. `serial` makes each call another one for executors that
+    remember the results of equal calls, as Dask's does.
+    """
     if payload is not None and key not in _SENT:
         install(key, payload)
     try:

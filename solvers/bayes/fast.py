@@ -185,6 +185,10 @@ class FastRun:
             if self._region.n_restarts > first:
                 self._again = n + self._n_initial  # the new box begins with points spread over the space
 
+    def pend(self, X: Batch) -> None:
+        """Note rows (n, width) that somebody else is evaluating."""
+        self._told.asked(X)
+
     def _box(self) -> tuple[Floats, Floats] | None:
         """The bounds of the reals in the unit cube around the best row of this box; None: the whole space."""
         if self._region is None:

@@ -67,6 +67,10 @@ class TorchRun:
             raise StopAsking
         return np.array(rows)
 
+    def pend(self, X: Batch) -> None:
+        """Note rows (n, width) that somebody else is evaluating."""
+        self._told.asked(X)
+
     def tell(self, X: Batch, evaluation: Evaluation) -> None:
         """Learn the values of X (n, width)."""
         first = not len(self._told) and not len(self._told.pending)

@@ -130,6 +130,13 @@ class TPERun:
             raise StopAsking
         return np.stack(rows)
 
+    def pend(self, X: Batch) -> None:
+        """Note rows (n, width) that somebody else is evaluating."""
+        for row in X:
+            self._waiting.setdefault(_key(row), []).append(row)
+            if self._discrete:
+                self._barred.add(_key(row))
+
     def tell(self, X: Batch, evaluation: Evaluation) -> None:
         """Learn the values of X (n, width); points never asked count as well."""
         if not len(X):

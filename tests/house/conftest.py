@@ -28,5 +28,7 @@ def sources(root: Path) -> dict[str, Path]:
         for path in (root / folder).rglob("*.py"):
             parts = path.relative_to(root / folder).with_suffix("").parts
             name = ".".join([package, *parts])
+            if "hydra_plugins" in parts:  # the folder that plugins of Hydra share
+                name = ".".join(parts[parts.index("hydra_plugins") :])
             found[name.removesuffix(".__init__")] = path
     return found

@@ -23,6 +23,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "batch": (*BELOW, "problems"),
     "cli": (*BELOW, "problems", "batch", "warming", ""),
     "integrations": ("engine", "core"),
+    "hydra_plugins": ("integrations",),
     "testing": (*BELOW, "batch", "integrations"),
     "problems": ("core", "kernels"),
     "solvers": ("core", "kernels", "backends", "surrogates", "problems", "registry"),

@@ -50,6 +50,19 @@ def test_pending_points_are_not_asked_again() -> None:
     assert len(run.ask(9)) == 4
 
 
+def test_points_of_others_are_pending_too() -> None:
+    run = start(SMALL)
+    others = SMALL.sample(200, np.random.default_rng(1))
+    others = np.unique(others, axis=0)[:40]
+    run.pend(others)
+    X = np.concatenate([run.ask(1) for _ in range(20)])
+    assert len(np.unique(np.concatenate([others, X]), axis=0)) == 60
+    evaluation = Evaluation.of(others.sum(axis=1))
+    evaluation.ids = np.full(40, -1)
+    run.tell(others, evaluation)
+    assert len(run._waiting) == 20  # its own
+
+
 def test_a_used_up_space_converges() -> None:
     result = oe.minimize(lambda x: x["b"], SMALL, solver="tpe", budget=100, seed=0)
     assert result.status == "converged"

@@ -1,13 +1,9 @@
-"""Journals to test on: a SQLite file, and a PostgreSQL server of one's own where its programs are installed."""
+"""Journals to test on: a SQLite file, and a schema of a PostgreSQL server."""
 
 from __future__ import annotations
 
-import os
-import shutil
-import socket
 import subprocess
 import sys
-import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,42 +12,6 @@ import numpy as np
 import pytest
 
 from optengine.store import Journal, RunLog
-
-
-@pytest.fixture(scope="session")
-def postgresql() -> Iterator[str]:
-    """URL of a server started for this session, without the database's name."""
-    pytest.importorskip("psycopg", reason="psycopg is not installed")
-    binaries = _postgresql_programs()
-    if binaries is None:
-        pytest.skip("PostgreSQL's initdb is not installed")
-    as_server: list[str] = []
-    if hasattr(os, "getuid") and os.getuid() == 0:  # initdb and pg_ctl refuse root
-        if (
-            shutil.which("runuser") is None
-            or subprocess.run(["id", "postgres"], capture_output=True).returncode
-        ):
-            pytest.skip("PostgreSQL refuses to run as root, and there is no user postgres or no runuser")
-        as_server = ["runuser", "-u", "postgres", "--"]
-    folder = Path(tempfile.mkdtemp(prefix="optengine-pg-"))
-    if as_server:
-        shutil.chown(folder, "postgres")
-    port = _free_port()
-
-    def call(program: str, *arguments: str) -> None:
-        command = [*as_server, str(binaries / program), "-D", str(folder / "data"), *arguments]
-        subprocess.run(command, check=True, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-
-    settings = f"-p {port} -h 127.0.0.1 -k {folder} -c fsync=off -c max_connections=60"
-    try:
-        call("initdb", "-A", "trust", "-U", "optengine", "-E", "UTF8", "--locale=C", "--no-sync")
-        call("pg_ctl", "-w", "-l", str(folder / "log"), "-o", settings, "start")
-        try:
-            yield f"postgresql://optengine@127.0.0.1:{port}"
-        finally:
-            call("pg_ctl", "-w", "-m", "immediate", "stop")
-    finally:
-        shutil.rmtree(folder)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -123,18 +83,3 @@ def write_rows() -> Callable[..., None]:
         log.rows(numbers, F, np.empty((len(numbers), 0)), np.zeros(len(numbers), dtype=bool), at=at)
 
     return write
-
-
-def _postgresql_programs() -> Path | None:
-    found = shutil.which("initdb")
-    places = [Path(found).parent] if found else []
-    places += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
-    return next(
-        (place for place in places if (place / "pg_ctl").exists() and (place / "initdb").exists()), None
-    )
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
