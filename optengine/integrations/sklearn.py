@@ -18,19 +18,19 @@ from optengine.core.errors import OptionError, require
 
 require("sklearn", "hpo")
 
-from sklearn.base import _fit_context, clone, is_classifier  # noqa: E402
-from sklearn.model_selection import check_cv  # noqa: E402
-from sklearn.model_selection._search import BaseSearchCV  # noqa: E402
-from sklearn.model_selection._split import _yields_constant_splits  # noqa: E402
-from sklearn.model_selection._validation import (  # noqa: E402
+from sklearn.base import _fit_context, clone, is_classifier
+from sklearn.model_selection import check_cv
+from sklearn.model_selection._search import BaseSearchCV
+from sklearn.model_selection._split import _yields_constant_splits
+from sklearn.model_selection._validation import (
     _insert_error_scores,
     _warn_or_raise_about_fit_failures,
 )
-from sklearn.utils import check_random_state, indexable  # noqa: E402
-from sklearn.utils.validation import _check_method_params  # noqa: E402
+from sklearn.utils import check_random_state, indexable
+from sklearn.utils.validation import _check_method_params
 
-from optengine.integrations.sklearn_folds import Folds, missing  # noqa: E402
-from optengine.integrations.sklearn_search import Search, origin_of  # noqa: E402
+from optengine.integrations.sklearn_folds import Folds, missing
+from optengine.integrations.sklearn_search import Search, origin_of
 
 
 class OptEngineSearchCV(BaseSearchCV):  # type: ignore[misc]  # scikit-learn ships no types
