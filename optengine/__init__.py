@@ -13,6 +13,7 @@ del Path, _root
 
 if TYPE_CHECKING:
     from optengine import (
+        integrations as integrations,
         problems as problems,
         report as report,
         solvers as solvers,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
         Constraint as Constraint,
         Failed as Failed,
         Objective as Objective,
+        Partial as Partial,
         Problem as Problem,
     )
     from optengine.core.result import Result as Result, Status as Status
@@ -55,12 +57,21 @@ if TYPE_CHECKING:
         Subset as Subset,
         as_space as as_space,
     )
+    from optengine.core.steps import (
+        EvaluationStopped as EvaluationStopped,
+        intermediate as intermediate,
+    )
     from optengine.engine import (
         Candidate as Candidate,
         Optimizer as Optimizer,
         maximize as maximize,
         minimize as minimize,
         solve as solve,
+    )
+    from optengine.engine.stopping import (
+        CurveRule as CurveRule,
+        HalvingRule as HalvingRule,
+        MedianRule as MedianRule,
     )
     from optengine.warming import warmup as warmup
     from optengine.workflows.train_predictor import train_predictor as train_predictor
@@ -86,7 +97,7 @@ else:
             ],
             "optengine.core.evaluation": ["Evaluation"],
             "optengine.core.history": ["History"],
-            "optengine.core.problem": ["Constraint", "Failed", "Objective", "Problem"],
+            "optengine.core.problem": ["Constraint", "Failed", "Objective", "Partial", "Problem"],
             "optengine.core.result": ["Result", "Status"],
             "optengine.core.space": [
                 "Binary",
@@ -103,11 +114,13 @@ else:
                 "Subset",
                 "as_space",
             ],
+            "optengine.core.steps": ["EvaluationStopped", "intermediate"],
             "optengine.engine": ["Candidate", "Optimizer", "maximize", "minimize", "solve"],
+            "optengine.engine.stopping": ["CurveRule", "HalvingRule", "MedianRule"],
             "optengine.warming": ["warmup"],
             "optengine.workflows.train_predictor": ["train_predictor"],
         },
-        subpackages=["problems", "report", "solvers", "testing", "workflows"],
+        subpackages=["integrations", "problems", "report", "solvers", "testing", "workflows"],
     )
     del attach
 

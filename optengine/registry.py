@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from optengine.core.problem import Problem
 
 SOLVERS: dict[str, str] = {
+    "bandit": "optengine.solvers.bandit:Bandit",
     "bo": "optengine.solvers.bayes:BO",
     "cdsm": "optengine.solvers.covering:CDSM",
     "cem": "optengine.solvers.cem:CEM",

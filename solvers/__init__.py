@@ -7,6 +7,7 @@ Nothing loads before it is asked for.
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from optengine.solvers.bandit import Bandit as Bandit
     from optengine.solvers.bayes import BO as BO, TPE as TPE
     from optengine.solvers.cem import CEM as CEM
     from optengine.solvers.covering import CDSM as CDSM, DirectionalAttack as DirectionalAttack

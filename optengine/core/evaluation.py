@@ -23,6 +23,8 @@ class Evaluation:
         cost: (n,) cost of each evaluation in the user's unit, where it is known.
         seconds: (n,) wall time of each evaluation.
         ids: (n,) number of the row among all rows asked in its run; -1 for rows that were never asked.
+        notes: (n,) objects: what else an evaluation gave, a JSON-able dict or None; with the key "stopped" (the last
+            step) the evaluation was stopped before its end, and its value is that of the part that ran.
     """
 
     F: Floats
@@ -32,6 +34,7 @@ class Evaluation:
     cost: Floats | None = None
     seconds: Floats | None = None
     ids: NDArray[np.int64] | None = None
+    notes: NDArray[np.object_] | None = None
 
     def __len__(self) -> int:
         return len(self.F)
@@ -43,6 +46,13 @@ class Evaluation:
             return np.where(self.failed, np.inf, 0.0)
         total = np.maximum(self.G, 0.0).sum(axis=1)
         return np.where(self.failed, np.inf, total)
+
+    @property
+    def whole(self) -> NDArray[np.bool_] | None:
+        """(n,) whether each evaluation ran to its end; None where all did."""
+        if self.notes is None:
+            return None
+        return np.array([note is None or "stopped" not in note for note in self.notes], dtype=bool)
 
     def feasible(self, tol: float = 0.0) -> NDArray[np.bool_]:
         """(n,) whether the row succeeded and its violation is at most `tol`."""
@@ -58,6 +68,7 @@ class Evaluation:
             None if self.cost is None else self.cost[index],
             None if self.seconds is None else self.seconds[index],
             None if self.ids is None else self.ids[index],
+            None if self.notes is None else self.notes[index],
         )
 
     @staticmethod
@@ -84,6 +95,11 @@ class Evaluation:
             optional("cost", np.nan, wide=False),
             optional("seconds", np.nan, wide=False),
             None if ids is None else ids.astype(np.int64),
+            None
+            if all(p.notes is None for p in parts)
+            else np.concatenate(
+                [np.full(len(p), None, dtype=object) if p.notes is None else p.notes for p in parts]
+            ),
         )
 
     @staticmethod

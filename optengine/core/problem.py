@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from optengine.core.errors import DeviceError, EvaluationFailed, OptEngineError,
 from optengine.core.evaluation import Evaluation
 from optengine.core.returned import Measurement, Reader
 from optengine.core.space import Batch, Space, as_space
+from optengine.core.steps import CURRENT, EvaluationStopped, exhaust
 
 DIRECTIONS = ("minimize", "maximize")
 ARRAYS = ("numpy", "numba", "cupy")
@@ -68,9 +69,25 @@ class Constraint:
 
 @dataclass(frozen=True)
 class Failed:
-    """Told, or returned by an objective, in place of values: the evaluation gave none."""
+    """Told, or returned by an objective, in place of values: the evaluation gave none; `note` is kept with it."""
 
     reason: str = ""
+    note: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Partial:
+    """Told, or returned by an objective, in place of values: the evaluation was stopped before its end.
+
+    The solver learns the value; an incumbent it never becomes.
+
+    Attributes:
+        value: as the objective would return it, of the part that ran.
+        step: the last one that ran, None where there are none.
+    """
+
+    value: Any
+    step: float | None = None
 
 
 class Problem:
@@ -78,7 +95,8 @@ class Problem:
 
     Args:
         function: the objective; returns a float, a sequence (several objectives), or a dict with the names of
-            objectives and constraints, and optionally "noise" (standard error) and "cost".
+            objectives and constraints, and optionally "noise" (standard error), "cost" and "note" (a JSON-able dict
+            that the journal keeps); or a generator that yields (step, value), which `early_stopping` may leave.
         space: a Space, a dict of variables, one variable, or a list of (low, high) bounds.
         objectives: names or `Objective`s; default one objective.
         direction: "minimize" or "maximize"; one for all, or a list with one an objective.
@@ -137,7 +155,7 @@ class Problem:
         )
         self.signs = np.array([o.sign for o in self.objectives])
         unnamed = objectives is None
-        self._reader = Reader(self.objectives, self.constraints, unnamed, Failed)
+        self._reader = Reader(self.objectives, self.constraints, unnamed, Failed, Partial)
 
     @property
     def n_objectives(self) -> int:
@@ -168,6 +186,13 @@ class Problem:
         x: Any = row if self.call == "encoded" else self.space.decode_one(row)
         try:
             returned = self.function(**self._keywords(x)) if self.call == "kwargs" else self.function(x)
+            if isinstance(returned, Generator):
+                returned = exhaust(returned)
+            reporter = CURRENT.get()
+            if reporter is not None and reporter.stopped and not isinstance(returned, (Partial, Failed)):
+                returned = Partial(returned, reporter.step)  # it left its loop as it was told to
+        except EvaluationStopped as stopped:
+            returned = Partial(stopped.value, stopped.step)
         except OptEngineError:
             raise
         except Exception as error:

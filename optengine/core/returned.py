@@ -32,6 +32,7 @@ class Measured:
     cost: float | None = None
     seconds: float = float("nan")
     reason: str | None = None
+    note: dict[str, Any] | None = None  # "stopped" in it: the evaluation did not run to its end
 
 
 Measurement: TypeAlias = Any  # a Measured row, or an Evaluation of a vectorised batch
@@ -44,6 +45,7 @@ class Reader:
         objectives, constraints: in order.
         unnamed: the user named no objective; a dict then may hold it under any one free name.
         failed: the class whose instances mean "no value".
+        partial: the class whose instances hold the value of an evaluation that was stopped before its end.
     """
 
     def __init__(
@@ -52,13 +54,10 @@ class Reader:
         constraints: Sequence[Constraint],
         unnamed: bool,
         failed: type[Any],
+        partial: type[Any],
     ) -> None:
-        self.objectives, self.constraints, self.unnamed, self.failed = (
-            objectives,
-            constraints,
-            unnamed,
-            failed,
-        )
+        self.objectives, self.constraints, self.unnamed = objectives, constraints, unnamed
+        self.failed, self.partial = failed, partial
         self.signs = np.array([o.sign for o in objectives])
         self.lower = np.array([c.lower for c in constraints])
         self.upper = np.array([c.upper for c in constraints])
@@ -80,7 +79,13 @@ class Reader:
             missing = (
                 "the objective returned None" if returned is None else returned.reason or "told as failed"
             )
-            return self.failure(missing)
+            failure = self.failure(missing)
+            failure.note = None if returned is None else returned.note
+            return failure
+        if isinstance(returned, self.partial):
+            measured = self.read(returned.value, x)
+            measured.note = {**(measured.note or {}), "stopped": returned.step}
+            return measured
         if isinstance(returned, Mapping):
             return self._read_names(returned, x)
         if isinstance(returned, float) and returned != returned:
@@ -105,17 +110,20 @@ class Reader:
         limits = [self._number(returned[c.name], c.name, x) for c in self.constraints]
         noise = returned.get("noise") if "noise" not in self._taken else None
         cost = returned.get("cost") if "cost" not in self._taken else None
+        note = returned.get("note") if "note" not in self._taken else None
         if noise is not None:
             try:
                 noise = tuple(float(v) for v in np.broadcast_to(noise, (len(keys),)))
             except (TypeError, ValueError):
                 raise ProblemError(f"noise must be a number an objective, got {noise!r} at {x!r}") from None
-        return self._row(values, limits, noise, None if cost is None else self._number(cost, "cost", x))
+        row = self._row(values, limits, noise, None if cost is None else self._number(cost, "cost", x))
+        row.note = None if note is None else dict(note)
+        return row
 
     def _objective_keys(self, returned: Mapping[Any, Any]) -> list[str]:
         keys = [o.name for o in self.objectives]
         if self.unnamed and keys[0] not in returned:
-            free = [k for k in returned if k not in self._taken and k not in ("noise", "cost")]
+            free = [k for k in returned if k not in self._taken and k not in ("noise", "cost", "note")]
             if len(free) == 1:
                 return free
         return keys
@@ -175,7 +183,9 @@ class Reader:
         noisy, priced = any(r.noise is not None for r in rows), any(r.cost is not None for r in rows)
         noise = np.array([nan if r.noise is None else r.noise for r in rows]) if noisy else None
         cost = np.array([np.nan if r.cost is None else r.cost for r in rows]) if priced else None
-        return Evaluation(F, G, failed, noise, cost, np.array([r.seconds for r in rows]))
+        noted = [r.note for r in rows]
+        notes = None if all(note is None for note in noted) else np.array([*noted, None], dtype=object)[:-1]
+        return Evaluation(F, G, failed, noise, cost, np.array([r.seconds for r in rows]), notes=notes)
 
     # -- a batch -----------------------------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from optengine.core.result import Result, Status
 from optengine.core.solver import StopAsking
 from optengine.engine.control import SearchControl
 from optengine.engine.evaluator import Evaluator
+from optengine.engine.journaling import noted
 from optengine.engine.pool import Pool
 from optengine.engine.session import Asked, Session
 
@@ -170,6 +171,8 @@ class Driver:
             good = evaluation.feasible() & (evaluation.F[:, 0] <= target * session.problem.objectives[0].sign)
             if session.space.fidelity:
                 good &= session.space.at_target(X)
+            if (whole := evaluation.whole) is not None:
+                good &= whole
             if good.any():
                 return Status.TARGET_REACHED
         status = session.spent.exhausted(session.setup.limits, session.clock)
@@ -301,6 +304,7 @@ class Driver:
         if not len(rows):
             return
         evaluation = Evaluation(rows.F, rows.G, rows.failed, rows.noise, rows.cost, rows.seconds)
+        evaluation.notes = noted(rows.notes, rows.numbers)
         session.enter(rows.numbers, X, evaluation, rows.at)
         session.count(evaluation)
         evaluation.ids = np.full(len(evaluation), -1)

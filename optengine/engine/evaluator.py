@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from optengine.core.errors import EvaluationFailed, OptionError
 from optengine.core.evaluation import Evaluation
 from optengine.core.problem import Problem
+from optengine.engine.stopper import Stopper
 
 Floats = NDArray[np.float64]
 Positions = NDArray[np.int64]
@@ -62,15 +63,17 @@ def refuse_missing(problem: Problem, reason: str, row: Floats) -> EvaluationFail
 class Serial:
     """Row by row in this process."""
 
-    def __init__(self, problem: Problem, catch: Catch) -> None:
-        self._problem, self._catch = problem, catch
+    def __init__(self, problem: Problem, catch: Catch, stopper: Stopper | None = None) -> None:
+        self._problem, self._catch, self._stopper = problem, catch, stopper
 
     def run(self, X: Floats) -> Iterator[tuple[Positions, Evaluation, dict[int, str]]]:
         problem = self._problem
         for i, row in enumerate(X):
             began = time.perf_counter()
             try:
-                measured = problem.measure(row)
+                measured = (
+                    problem.measure(row) if self._stopper is None else self._stopper.measure(problem, row)
+                )
             except EvaluationFailed as error:
                 measured = problem.failure()
                 measured.reason = failure_of(problem, error, self._catch)

@@ -21,6 +21,13 @@ Ids = NDArray[np.int64]
 SNAPSHOT_SECONDS = 5.0  # runs that can be photographed are, at most so often
 
 
+def noted(notes: dict[int, Any], numbers: Ids) -> NDArray[np.object_] | None:
+    """Return the notes of the evaluations `numbers` (n,) as an Evaluation holds them."""
+    if not notes:
+        return None
+    return np.array([*(notes.get(int(number)) for number in numbers), None], dtype=object)[:-1]
+
+
 class Journaling:
     """Writes one session; `resume` replays what earlier ones wrote."""
 
@@ -58,7 +65,10 @@ class Journaling:
     def finished(self, ids: Ids, evaluation: Evaluation, errors: dict[int, str]) -> None:
         e = evaluation
         at = self._session.clock.seconds
-        self.log.rows(ids, e.F, e.G, e.failed, e.noise, e.cost, e.seconds, at, errors or None)
+        notes = None
+        if e.notes is not None:
+            notes = {int(i): note for i, note in zip(ids, e.notes, strict=True) if note is not None}
+        self.log.rows(ids, e.F, e.G, e.failed, e.noise, e.cost, e.seconds, at, errors or None, notes)
 
     def told(self, numbers: Ids) -> None:
         if self._replaying:
@@ -218,7 +228,8 @@ class Journaling:
         r = self.record.evaluations
         noise = None if r.noise is None else r.noise[index]
         cost = None if r.cost is None else r.cost[index]
-        return Evaluation(r.F[index], r.G[index], r.failed[index], noise, cost, r.seconds[index])
+        notes = noted(r.notes, r.numbers[index])
+        return Evaluation(r.F[index], r.G[index], r.failed[index], noise, cost, r.seconds[index], notes=notes)
 
     def _told(
         self, numbers: Ids, asked: dict[int, Asked], rows: dict[int, int]

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from optengine.core.errors import OptEngineError, OptionError, ProblemError
-from optengine.core.problem import Failed, Problem
+from optengine.core.problem import Failed, Partial, Problem
 from optengine.core.result import Result, Status
 from optengine.core.solver import StopAsking
+from optengine.engine.drive import Snapshot
 from optengine.engine.limits import Limits
 from optengine.engine.session import Asked, Session
 from optengine.engine.setup import resolve
@@ -207,8 +208,10 @@ class Optimizer:
 
         Args:
             candidates: what `ask` returned, some of it, one `Candidate`, or numbers.
-            values: one value a candidate, each as the objective would return it: a number, a sequence, a dict, or
-                `Failed("why")`. For `Candidates` also the array that a vectorised objective would return.
+            values: one value a candidate, each as the objective would return it: a number, a sequence, a dict (in
+                which "noise", "cost" and "note", a JSON-able dict to be kept with it, are understood too),
+                `Failed("why")`, or `Partial(value)` of an evaluation that was stopped before its end. For
+                `Candidates` also the array that a vectorised objective would return.
 
         Raises:
             ProblemError: a value that cannot be read, a candidate that is not pending, or lengths that differ.
@@ -291,6 +294,20 @@ class Optimizer:
         x = self._session.incumbent.x
         return None if x is None else self._session.space.decode_one(x)
 
+    @property
+    def told(self) -> list[tuple[Candidate, dict[str, Any] | None]]:
+        """What was told so far, journaled sessions included: each candidate with its note, by number."""
+        with self._lock:
+            history, noted = self._session.history, self._session.noted
+            order = np.argsort(history.number, kind="stable")
+            numbers, X = (history.number[order] - 1).tolist(), history.X[order]
+            space = self._session.space
+            return [(Candidate(n, row, space), noted.get(n)) for n, row in zip(numbers, X, strict=True)]
+
+    def snapshot(self) -> Snapshot:
+        """Return the run so far as callbacks of `solve` see it."""
+        return Snapshot(self._session)
+
     def result(self) -> Result:
         """Return the run so far."""
         with self._lock:
@@ -317,4 +334,4 @@ class Optimizer:
         self.close()
 
 
-__all__ = ["Candidate", "Candidates", "Failed", "Optimizer"]
+__all__ = ["Candidate", "Candidates", "Failed", "Optimizer", "Partial"]

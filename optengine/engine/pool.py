@@ -25,7 +25,9 @@ from optengine.core.errors import EvaluationFailed, OptEngineError
 from optengine.core.evaluation import Evaluation
 from optengine.core.problem import Problem
 from optengine.core.returned import Measured
+from optengine.engine.channel import Channel
 from optengine.engine.evaluator import Catch, refuse_missing
+from optengine.engine.stopper import Stopper
 from optengine.engine.worker import (
     Raised,
     install as install,  # batches start workers the same way
@@ -61,6 +63,7 @@ class Pool:
         workers: evaluations in flight; None with a user's executor means all of a batch.
         timeout: seconds an evaluation may take; needs our own pool.
         catch: exceptions that are recorded as failed.
+        stopper: where evaluations report their steps, if they may be stopped early.
     """
 
     def __init__(
@@ -70,6 +73,7 @@ class Pool:
         workers: int | None,
         timeout: float | None,
         catch: Catch,
+        stopper: Stopper | None = None,
     ) -> None:
         self._problem, self._user_executor, self._timeout, self._catch = problem, executor, timeout, catch
         self._workers = workers
@@ -79,6 +83,8 @@ class Pool:
         if not self._in_process:
             self._key, self._payload = self._pack()
         self._executor: Any = executor if executor is not None else self._new_pool()
+        self._channel = None if stopper is None or self._in_process else Channel(stopper)
+        self._line: Any = stopper if self._channel is None else self._channel.line
         self._flying: dict[Future[Any], Task] = {}
         self._waiting: deque[int] = deque()
         self._suspects: set[int] = set()  # rows in flight when a worker died: retried one at a time
@@ -171,11 +177,13 @@ class Pool:
             rows = np.array([self._X[p] for p in positions])
             try:
                 if self._in_process:
-                    future = self._executor.submit(measure_rows, self._problem, rows)
+                    future = self._executor.submit(measure_rows, self._problem, rows, self._line)
                 else:
                     payload = None if self._user_executor is None else self._payload
                     self._n_sent += 1
-                    future = self._executor.submit(measure_sent, self._key, payload, rows, self._n_sent)
+                    future = self._executor.submit(
+                        measure_sent, self._key, payload, rows, self._line, self._n_sent
+                    )
             except (BrokenExecutor, RuntimeError) as error:
                 self._waiting.extendleft(reversed(positions))
                 self._given_up += self._recover(error, [])
@@ -345,6 +353,8 @@ class Pool:
 
     def close(self, kill: bool = False) -> None:
         """Stop our own workers, at once if some are still busy; a user's executor stays as it is."""
+        if self._channel is not None:
+            self._channel.close()
         if self._user_executor is None:
             busy = any(not future.done() for future in self._left_running)
             self._executor.shutdown(wait=True, kill_workers=kill or busy)

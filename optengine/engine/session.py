@@ -95,7 +95,8 @@ class Session:
             None  # a point without a value, and its predicted violation
         )
         self.details: dict[str, Any] = {}
-        self.notes: list[str] = []
+        self.notes: list[str] = []  # to the user, in the result's message
+        self.noted: dict[int, dict[str, Any]] = {}  # number -> what else an evaluation gave
         self.next_id = 0
         self.n_tells = 0
         self.stored_result: Result | None = None
@@ -216,6 +217,11 @@ class Session:
     def enter(self, ids: Ids, X: Floats, evaluation: Evaluation, at: Any) -> bool:
         """Add rows to history and incumbent; returns whether the incumbent improved."""
         counts = self.space.at_target(X) if self.space.fidelity else None
+        if (whole := evaluation.whole) is not None:  # what was stopped on its way is no incumbent
+            counts = whole if counts is None else counts & whole
+        if evaluation.notes is not None:
+            noted = zip(ids.tolist(), evaluation.notes, strict=True)
+            self.noted |= {number: note for number, note in noted if note is not None}
         bound = np.nan if self.bound is None else self.bound
         self.history.append(ids + 1, at, X, evaluation.F, evaluation.G, evaluation.failed, counts, bound)
         return self.incumbent.update(X, evaluation, counts)

@@ -17,6 +17,8 @@ from optengine.engine.pool import Pool
 from optengine.engine.progress import ProgressBar
 from optengine.engine.session import Session
 from optengine.engine.setup import Setup, resolve
+from optengine.engine.stopper import Stopper
+from optengine.engine.stopping import StoppingRule, rule_of
 
 
 def solve(
@@ -43,6 +45,7 @@ def solve(
     progress: bool = False,
     catch: Any = (),
     options: Mapping[str, Any] | None = None,
+    early_stopping: Any = None,
 ) -> Result:
     """Solve a problem.
 
@@ -70,6 +73,10 @@ def solve(
         progress: draw a progress bar.
         catch: exceptions to record as failed evaluations (True: all); NaN and time-outs are then recorded too.
         options: fields of the solver named by `solver`.
+        early_stopping: a rule, or "median", "halving", "hyperband" or "curve": stops evaluations that report values on
+            their way (`oe.intermediate`, or a generator that yields (step, value)) and fall behind. What was stopped
+            is told to the solver as its last value plus what others gained from there on, never better than the best
+            evaluation that ran to its end, and is no incumbent.
 
     Returns:
         The `Result`. Ctrl-C gives back the best so far with status `stopped`.
@@ -106,10 +113,19 @@ def solve(
     for watcher in watchers:
         if not callable(watcher):
             raise OptionError(f"callbacks must be functions of a Snapshot, got {watcher!r}")
+    rule = _check_stopping(early_stopping, problem)
     session = Session(setup)
+    if rule is not None and session.searches:
+        session.close()
+        raise OptionError(
+            f"early_stopping must be None for solver {setup.solver_name!r}, which evaluates by itself"
+        )
+    stopper = None if rule is None else Stopper(rule, problem.objectives[0].sign)
+    if stopper is not None and session.journal is not None:
+        stopper.restore(session.journal.record.evaluations.notes)
     with ExitStack() as stack:
         stack.callback(session.close)
-        evaluator = _Late(setup, executor, workers, timeout)
+        evaluator = _Late(setup, executor, workers, timeout, stopper)
         stack.enter_context(evaluator)
         if progress:
             watchers.append(stack.enter_context(ProgressBar(limits, str(problem.name))))
@@ -185,24 +201,45 @@ def _check_execution(executor: Any, workers: int | None, timeout: float | None) 
             )
 
 
+def _check_stopping(given: Any, problem: Problem) -> StoppingRule | None:
+    """Return the rule; it needs values one by one, of one objective."""
+    rule = rule_of(given)
+    if rule is None:
+        return None
+    if problem.vectorized or problem.n_objectives > 1 or problem.n_constraints:
+        raise OptionError(
+            "early_stopping needs an objective that is called point by point and returns one value, got "
+            f"{problem.n_objectives} objectives, {problem.n_constraints} constraints, vectorized={problem.vectorized}"
+        )
+    return rule
+
+
 class _Late:
     """Makes the evaluator when it is needed and closes it if it was made."""
 
     def __init__(
-        self, setup: Setup, executor: Executor | None, workers: int | None, timeout: float | None
+        self,
+        setup: Setup,
+        executor: Executor | None,
+        workers: int | None,
+        timeout: float | None,
+        stopper: Stopper | None,
     ) -> None:
         self._setup, self._executor, self._workers, self._timeout = setup, executor, workers, timeout
+        self._stopper = stopper
         self._made: Evaluator | None = None
 
     def make(self) -> Evaluator:
         setup = self._setup
         if self._executor is not None or setup.workers > 1 or self._timeout is not None:
             workers = self._workers if self._executor is not None else setup.workers
-            self._made = Pool(setup.problem, self._executor, workers, self._timeout, setup.catch)
+            self._made = Pool(
+                setup.problem, self._executor, workers, self._timeout, setup.catch, self._stopper
+            )
         elif setup.problem.vectorized:
             self._made = Vectorised(setup.problem, setup.catch)
         else:
-            self._made = Serial(setup.problem, setup.catch)
+            self._made = Serial(setup.problem, setup.catch, self._stopper)
         return self._made
 
     def __enter__(self) -> _Late:

@@ -7,6 +7,7 @@ import threading
 import time
 import traceback
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from optengine.core.errors import EvaluationFailed, OptEngineError
 from optengine.core.problem import Problem
 from optengine.core.returned import Measured
+from optengine.engine.stopper import measure
 
 Floats = NDArray[np.float64]
 
@@ -36,15 +38,20 @@ def qualified(kind: type[BaseException]) -> str:
     return f"{kind.__module__}.{kind.__qualname__}"
 
 
-def measure_rows(problem: Problem, rows: Floats) -> list[Measured | Raised]:
-    """Measure rows one by one; exceptions become values."""
+def measure_rows(problem: Problem, rows: Floats, line: Any = None) -> list[Measured | Raised]:
+    """Measure rows one by one; exceptions become values.
+
+    Args:
+        problem, rows: what to measure.
+        line: makes a reporter for each evaluation, where they may be stopped early.
+    """
     if problem.vectorized:
         return _measure_together(problem, rows)
     outcomes: list[Measured | Raised] = []
     for row in rows:
         began = time.perf_counter()
         try:
-            measured = problem.measure(row)
+            measured = problem.measure(row) if line is None else measure(problem, row, line.trial())
             measured.seconds = time.perf_counter() - began
             outcomes.append(measured)
         except OptEngineError as error:
@@ -82,8 +89,10 @@ def _raised(error: OptEngineError) -> Raised:
     return Raised(str(error), names, "".join(traceback.format_exception(cause)))
 
 
-def measure_sent(key: str, payload: bytes | None, rows: Floats, serial: int = 0) -> list[Measured | Raised]:
-    """In a worker: measure rows of the problem `key`, unpickled once from `payload`.
+def measure_sent(
+    key: str, payload: bytes | None, rows: Floats, line: Any = None, serial: int = 0
+) -> list[Measured | Raised]:
+    """In a worker: measure rows of the problem `key`, unpickled once from `payload`; `line` as for `measure_rows`.
 
     `serial` makes each call another one for executors that remember the results of equal calls, as Dask's does.
     """
@@ -94,7 +103,7 @@ def measure_sent(key: str, payload: bytes | None, rows: Floats, serial: int = 0)
     except Exception as error:  # noqa: BLE001  (unpickling runs the objects' own code)
         reason = f"the worker cannot load the problem ({type(error).__name__}: {error})"
         return [Raised(reason, (), "", EvaluationFailed(reason))] * len(rows)
-    return measure_rows(problem, rows)
+    return measure_rows(problem, rows, line)
 
 
 def install(key: str, payload: bytes | None, parent: int | None = None) -> None:

@@ -6,8 +6,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from optengine.integrations.ax import OptEngineNode as OptEngineNode
     from optengine.integrations.hydra import SweeperOfJobs as SweeperOfJobs
-    from optengine.integrations.optuna import OptEngineSampler as OptEngineSampler
+    from optengine.integrations.loops import KerasSteps as KerasSteps, LightningSteps as LightningSteps
+    from optengine.integrations.optuna import (
+        OptEnginePruner as OptEnginePruner,
+        OptEngineSampler as OptEngineSampler,
+    )
     from optengine.integrations.ray import OptEngineSearcher as OptEngineSearcher
+    from optengine.integrations.sklearn import OptEngineSearchCV as OptEngineSearchCV
     from optengine.integrations.trackers import (
         MLflowTracker as MLflowTracker,
         TensorBoardTracker as TensorBoardTracker,
@@ -16,9 +21,13 @@ if TYPE_CHECKING:
 
 # Public name -> the module that defines it; the module is public too.
 NAMES = {
+    "KerasSteps": "loops",
+    "LightningSteps": "loops",
     "MLflowTracker": "trackers",
     "OptEngineNode": "ax",
+    "OptEnginePruner": "optuna",
     "OptEngineSampler": "optuna",
+    "OptEngineSearchCV": "sklearn",
     "OptEngineSearcher": "ray",
     "SweeperOfJobs": "hydra",
     "TensorBoardTracker": "trackers",

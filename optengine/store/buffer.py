@@ -36,6 +36,7 @@ class RowBlock:
     seconds: Floats | None
     at: Floats
     errors: dict[int, str]
+    notes: dict[int, str]  # number -> JSON
 
     def take(self, index: NDArray[np.bool_]) -> RowBlock:
         """Return the rows `index`."""
@@ -49,6 +50,7 @@ class RowBlock:
             None if self.seconds is None else self.seconds[index],
             self.at[index],
             self.errors,
+            self.notes,
         )
 
     def columns(self) -> dict[str, Any]:
@@ -66,6 +68,8 @@ class RowBlock:
         if self.seconds is not None:
             columns["seconds"] = self.seconds.tolist()
         columns["at"] = self.at.tolist()
+        if self.notes:
+            columns["note"] = [self.notes.get(number) for number in columns["number"]]
         return columns
 
 

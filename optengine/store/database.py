@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from optengine.core.errors import StorageError
 from optengine.store.address import database_url, shown
 from optengine.store.faults import explained
-from optengine.store.schema import SCHEMA, meta, metadata
+from optengine.store.schema import SCHEMA, evaluations, meta, metadata
 
 _CREATING = 0x6F7074656E67696E  # advisory lock held while the tables are made: the bytes "optengin"
 _WRITE = "optengine_write"  # execution option read by the begin event
@@ -186,11 +186,23 @@ class Database:
                     metadata.create_all(connection)
                     connection.execute(meta.insert(), {"key": "schema", "value": str(SCHEMA)})
                     version = str(SCHEMA)
+        if version == "1" and not self.readonly:
+            version = self._add_notes()
         if not version.isdecimal() or int(version) != SCHEMA:
             raise StorageError(
                 f"storage {self.shown!r} has tables of version {version}, and this optengine knows version {SCHEMA}; "
                 f"install the optengine that wrote it, or give another storage"
             )
+
+    def _add_notes(self) -> str:
+        """Bring the tables of version 1 to version 2."""
+        with self.write() as connection:
+            if not self.is_sqlite:
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_CREATING)))
+            if self._version(connection) == "1":
+                connection.exec_driver_sql(f"ALTER TABLE {evaluations.name} ADD COLUMN note TEXT")
+                connection.execute(meta.update().where(meta.c.key == "schema").values(value=str(SCHEMA)))
+        return str(SCHEMA)
 
     def _version(self, connection: sa.Connection) -> str | None:
         if not sa.inspect(connection).has_table(meta.name):

@@ -86,6 +86,7 @@ class Rows:
         seconds: (n,) wall time of each evaluation; NaN where unknown.
         at: (n,) seconds since the run began, over all its sessions.
         errors: number -> text, for rows that have one.
+        notes: number -> what else the evaluation gave, for rows that have one.
     """
 
     numbers: Ints
@@ -98,6 +99,7 @@ class Rows:
     seconds: Floats
     at: Floats
     errors: dict[int, str] = field(default_factory=dict)
+    notes: dict[int, Any] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -241,10 +243,10 @@ def read_asks(connection: sa.Connection, run_id: int, *where: sa.ColumnElement[b
 def read_rows(connection: sa.Connection, run_id: int, *where: sa.ColumnElement[bool]) -> Rows:
     """Return the evaluations of a run that satisfy `where`, by number."""
     c = evaluations.c
-    fields = (c.number, c.member, c.F, c.G, c.failed, c.error, c.noise, c.cost, c.seconds, c.at)
+    fields = (c.number, c.member, c.F, c.G, c.failed, c.error, c.noise, c.cost, c.seconds, c.at, c.note)
     query = sa.select(*fields).where(c.run_id == run_id, *where).order_by(c.number)
     columns = list(zip(*connection.execute(query), strict=True)) or [()] * len(fields)
-    number, member, F, G, failed, error, noise, cost, seconds, at = columns
+    number, member, F, G, failed, error, noise, cost, seconds, at, note = columns
     return Rows(
         numbers=np.array(number, dtype=np.int64),
         member=np.array(member, dtype=np.int64),
@@ -256,6 +258,7 @@ def read_rows(connection: sa.Connection, run_id: int, *where: sa.ColumnElement[b
         seconds=np.array(seconds, dtype=np.float64),
         at=np.array(at, dtype=np.float64),
         errors={n: text for n, text in zip(number, error, strict=True) if text is not None},
+        notes={n: from_json(t, "note") for n, t in zip(number, note, strict=True) if t is not None},
     )
 
 

@@ -107,6 +107,7 @@ class RunLog:
         seconds: ArrayLike | None = None,
         at: ArrayLike = 0.0,
         errors: Mapping[int, str] | None = None,
+        notes: Mapping[int, Any] | None = None,
     ) -> None:
         """Note evaluations; see `record.Rows` for shapes and units.
 
@@ -120,12 +121,13 @@ class RunLog:
             seconds: (n,), one number for all, or None.
             at: (n,) or one number for all: seconds since the run began, over all its sessions.
             errors: number -> text.
+            notes: number -> what else the evaluation gave, a JSON-able dict.
 
         Raises:
             StorageError: a number was evaluated before (in a shared run the first evaluation stands and later ones
                 are passed over), or the write failed.
         """
-        block = row_block(numbers, F, G, failed, noise, cost, seconds, at, errors)
+        block = row_block(numbers, F, G, failed, noise, cost, seconds, at, errors, notes)
         with self._mutex:
             self._check_open()
             block = self._fresh(block)
@@ -304,6 +306,7 @@ def row_block(
     seconds: ArrayLike | None,
     at: ArrayLike,
     errors: Mapping[int, str] | None,
+    notes: Mapping[int, Any] | None,
 ) -> RowBlock:
     """Return checked copies of the arrays given to `RunLog.rows`: the caller may go on using its own."""
     ids: Ints = np.array(numbers, dtype=np.int64).reshape(-1)
@@ -340,4 +343,5 @@ def row_block(
         vector("seconds", seconds),
         vector("at", at),
         texts,
+        {int(number): to_json(note, "a note") for number, note in (notes or {}).items()},
     )

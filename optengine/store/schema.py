@@ -12,7 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-SCHEMA = 1  # version of these tables, kept in optengine_meta
+SCHEMA = 2  # 2: evaluations carry a note; version of these tables, kept in optengine_meta
 
 Double = sa.Float(53)  # DOUBLE PRECISION on PostgreSQL
 
@@ -68,6 +68,7 @@ evaluations = sa.Table(
     sa.Column("cost", Double),
     sa.Column("seconds", Double),
     sa.Column("at", Double),  # seconds since the run began, over all its sessions
+    sa.Column("note", sa.Text),  # JSON: what else the evaluation gave (scores of folds, values step by step)
     sqlite_with_rowid=False,  # the rows lie in the order of the primary key: one B-tree, not two
 )
 

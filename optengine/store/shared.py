@@ -287,6 +287,7 @@ def take_rows(rows: Rows, index: NDArray[np.bool_]) -> Rows:
         rows.seconds[index],
         rows.at[index],
         {int(n): rows.errors[int(n)] for n in numbers if int(n) in rows.errors},
+        {int(n): rows.notes[int(n)] for n in numbers if int(n) in rows.notes},
     )
 
 

@@ -7,10 +7,15 @@ if TYPE_CHECKING:
         EdgeFrequencies as EdgeFrequencies,
         bootstrap_edges as bootstrap_edges,
     )
+    from optengine.workflows.hypergradient import implicit_hypergradient as implicit_hypergradient
 else:
     from optengine.core.lazy import attach
 
     __getattr__, __dir__, __all__ = attach(
-        __name__, {"optengine.workflows.bootstrap": ["EdgeFrequencies", "bootstrap_edges"]}
+        __name__,
+        {
+            "optengine.workflows.bootstrap": ["EdgeFrequencies", "bootstrap_edges"],
+            "optengine.workflows.hypergradient": ["implicit_hypergradient"],
+        },
     )
     del attach

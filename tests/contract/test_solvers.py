@@ -130,6 +130,7 @@ SMALL = {
     "training_steps": 40,
 }  # networks: what is checked does not depend on their size
 LIGHT: dict[str, dict[str, object]] = {
+    "bandit": {"inner": "tpe"},
     "bo": {"n_raw": 64, "n_starts": 2, "torch": TorchOptions(maxiter=10, fit_maxiter=20)},
     "coms": SMALL,
     "gradient_ascent": SMALL,

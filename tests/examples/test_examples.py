@@ -12,6 +12,7 @@ import pytest
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 PROMISES = {
     "ask_tell.py": "yield",
+    "autotune.py": "drawn: autotune.png",
     "kill_and_resume.py": "the same as the uninterrupted run: True",
     "minmax_filter.py": "(optimal)",
     "minmax_quantization.py": "drawn: minmax_quantization.png",
@@ -24,6 +25,7 @@ PROMISES = {
     "optuna_study.py": "no worse: True",
     "order_of_jobs.py": "model: ",
     "predicted_auctions.py": "drawn: predicted_auctions.png",
+    "self_tuning_network.py": "drawn: self_tuning_network.png",
     "two_objectives.py": "front drawn in",
     "what_matters.py": "model drawn in",
 }

@@ -118,7 +118,7 @@ def test_tables_of_a_newer_version(path: Path) -> None:
     connection.execute("UPDATE optengine_meta SET value = '7' WHERE key = 'schema'")
     connection.commit()
     connection.close()
-    with pytest.raises(StorageError, match="tables of version 7, and this optengine knows version 1"):
+    with pytest.raises(StorageError, match="tables of version 7, and this optengine knows version 2"):
         Journal(path)
 
 
