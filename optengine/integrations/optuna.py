@@ -47,6 +47,9 @@ class OptEngineSampler(BaseSampler):
     number explains (conditional spaces); what remains is sampled uniformly, one by one. Without `search_space` the
     first trial, which shows what there is, is uniform too.
 
+    A study that a new sampler of the same seed goes on with gets the trials that the old one would have proposed, as
+    long as one process samples it; `bo`, whose fits begin from the ones before, may differ after a restart.
+
     Args:
         solver: a solver's name or instance; "auto": `bo` for one objective and up to 20 parameters while no more than
             200 trials have finished, else `tpe`.
