@@ -87,8 +87,10 @@ class Rising:
         n = len(record.best)
         if n <= c:
             return None
-        if not math.isfinite(record.best[-1 - c]):  # nothing feasible so long ago: no slope yet
-            return None if math.isfinite(record.value) or n <= 3 * c else math.inf
+        if not math.isfinite(
+            record.best[-1 - c]
+        ):  # nothing feasible so long ago: no slope yet, or no hope at all
+            return None if math.isfinite(record.value) else math.inf
         slope = (record.best[-1 - c] - record.value) / c
         pulls = left / price(records, k) if self.priced else left
         return max(record.value - slope * pulls, self.limit)

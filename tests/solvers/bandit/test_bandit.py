@@ -104,6 +104,12 @@ def test_rising_drops_the_arm_that_cannot_catch_up() -> None:
     assert [r.dropped for r in records] == [True, True, False]
 
 
+def test_rising_drops_an_arm_that_brings_nothing() -> None:
+    records = [record(*[np.inf] * 8), record(*[0.5] * 6), record(*[np.inf] * 7)]
+    Rising(smoothing=7, limit=-np.inf, horizon=None, priced=False).choose(records)
+    assert [r.dropped for r in records] == [True, False, False]
+
+
 def test_rising_knows_a_limit_and_the_price() -> None:
     steep, best = record(*np.linspace(0.9, 0.3, 9)), record(*[0.2] * 9)
     policy = Rising(smoothing=7, limit=0.25, horizon=40, priced=False)
