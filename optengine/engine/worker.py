@@ -92,10 +92,9 @@ def _raised(error: OptEngineError) -> Raised:
 def measure_sent(
     key: str, payload: bytes | None, rows: Floats, line: Any = None, serial: int = 0
 ) -> list[Measured | Raised]:
-    """In a worker: measure rows of the problem `key`, unpickled once from `payload`.
+    """In a worker: measure rows of the problem `key`, unpickled once from `payload`; `line` as for `measure_rows`.
 
-    `line` carries what the objective reports while it runs. `serial` makes each call another one for executors that
-    remember the results of equal calls, as Dask's does.
+    `serial` makes each call another one for executors that remember the results of equal calls, as Dask's does.
     """
     if payload is not None and key not in _SENT:
         install(key, payload)

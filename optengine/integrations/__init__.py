@@ -7,7 +7,10 @@ if TYPE_CHECKING:
     from optengine.integrations.ax import OptEngineNode as OptEngineNode
     from optengine.integrations.hydra import SweeperOfJobs as SweeperOfJobs
     from optengine.integrations.loops import KerasSteps as KerasSteps, LightningSteps as LightningSteps
-    from optengine.integrations.optuna import OptEngineSampler as OptEngineSampler
+    from optengine.integrations.optuna import (
+        OptEnginePruner as OptEnginePruner,
+        OptEngineSampler as OptEngineSampler,
+    )
     from optengine.integrations.ray import OptEngineSearcher as OptEngineSearcher
     from optengine.integrations.sklearn import OptEngineSearchCV as OptEngineSearchCV
     from optengine.integrations.trackers import (
@@ -22,6 +25,7 @@ NAMES = {
     "LightningSteps": "loops",
     "MLflowTracker": "trackers",
     "OptEngineNode": "ax",
+    "OptEnginePruner": "optuna",
     "OptEngineSampler": "optuna",
     "OptEngineSearchCV": "sklearn",
     "OptEngineSearcher": "ray",

@@ -28,11 +28,12 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from optengine.integrations.optuna_history import ANNOUNCED, CONSTRAINTS, StudyHistory
+from optengine.integrations.optuna_pruner import OptEnginePruner
 from optengine.integrations.optuna_run import Following, check_suitable, problem_of
 from optengine.integrations.optuna_space import Columns, StatedColumns, representable, value_of, variable
 from optengine.integrations.optuna_study import StudyData, from_study, to_study
 
-__all__ = ["OptEngineSampler", "StudyData", "from_study", "to_study"]
+__all__ = ["OptEnginePruner", "OptEngineSampler", "StudyData", "from_study", "to_study"]
 
 MOST_BAYES = 200  # finished trials up to which "auto" fits a model whose cost grows with their cube
 WIDEST_BAYES = 20  # parameters up to which it does

@@ -14,7 +14,7 @@ optuna = pytest.importorskip("optuna")
 
 import optengine as oe
 from optengine.core.errors import OptionError, SolverNotSuitable, SpaceError
-from optengine.integrations.optuna import OptEngineSampler, from_study, to_study
+from optengine.integrations.optuna import OptEnginePruner, OptEngineSampler, from_study, to_study
 from optengine.integrations.optuna_structure import Structure, hull
 
 Float, Int, Cat = (
@@ -214,6 +214,39 @@ def test_pruned_trials_count_by_their_last_value() -> None:
     assert len(data.points) == 30
     assert data.F.max() <= 10
     assert data.best["x"] == study.best_params["x"]
+
+
+@pytest.mark.parametrize("rule", ["median", "halving", "hyperband", "curve"])
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_our_rules_prune(rule: str, sign: float) -> None:
+    """Curves fall to their x: the worse half is stopped early, the best one never."""
+
+    def objective(trial: Any) -> float:
+        x = trial.suggest_float("x", 0, 1)
+        for step in range(1, 28):
+            trial.report(sign * (x + 1 / step), step)
+            if trial.should_prune():
+                raise optuna.TrialPruned
+        return sign * x
+
+    study = optuna.create_study(
+        sampler=OptEngineSampler("random", seed=0),
+        pruner=OptEnginePruner(rule),
+        direction="minimize" if sign > 0 else "maximize",
+    )
+    study.optimize(objective, n_trials=30)
+    pruned = [t for t in study.trials if t.state == STATES.PRUNED]
+    assert len(pruned) >= 8
+    assert study.best_params["x"] == min(t.params["x"] for t in study.trials)
+    steps = sum(len(t.intermediate_values) for t in study.trials)
+    assert steps < 0.75 * 30 * 27
+
+
+def test_rules_are_checked() -> None:
+    with pytest.raises(OptionError, match="did you mean 'halving'"):
+        OptEnginePruner("halvin")
+    with pytest.raises(OptionError, match="rule must"):
+        OptEnginePruner(None)
 
 
 def test_enqueued_and_partly_fixed_trials_are_told_as_they_were() -> None:
