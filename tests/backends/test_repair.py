@@ -31,7 +31,7 @@ KINDS = ["real", "simplex", "integer", "subset", "mixed", "conditional", "cardin
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=500)
+@settings(max_examples=150)
 @given(SEEDS)
 def test_repaired_rows_satisfy_and_feasible_rows_stay(kind: str, makers: Any, seed: int) -> None:
     rng = default_rng(seed)

@@ -53,7 +53,13 @@ def test_every_example_is_run() -> None:
     assert {path.name for path in EXAMPLES.glob("*.py")} == set(PROMISES)
 
 
-@pytest.mark.parametrize("name", sorted(PROMISES))
+LONG = {"minmax_quantization.py", "offline_sequences.py", "predicted_auctions.py"}  # ten CPU seconds and more
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.slow] if name in LONG else []) for name in sorted(PROMISES)],
+)
 def test_example(name: str, tmp_path: Path) -> None:
     environment = {**os.environ, "MPLBACKEND": "Agg"}
     command = [sys.executable, "-W", "error", str(EXAMPLES / name), *SHORTER.get(name, [])]

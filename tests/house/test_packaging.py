@@ -77,6 +77,7 @@ def test_all_holds_every_extra_but_the_heavy_ones(pyproject: dict[str, Any]) -> 
         "ray",
         "ax",
         "wandb",
+        "mlflow",
         "test",
         "bench",
         "dev",

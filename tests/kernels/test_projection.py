@@ -43,7 +43,7 @@ def polytope(seed: int, degenerate: bool = False) -> tuple[np.ndarray, Polytope]
 
 
 @pytest.mark.parametrize("degenerate", [False, True])
-@settings(max_examples=500)
+@settings(max_examples=200)
 @given(SEEDS)
 def test_agrees_with_the_definition(degenerate: bool, seed: int) -> None:
     X, rest = polytope(seed, degenerate)

@@ -148,7 +148,7 @@ def test_kicks_end_with_the_patience(kind: dict[str, Any]) -> None:
     assert result.details["rounds"] < 100
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.integers(0, 10**6), st.integers(3, 7))
 def test_every_sparse_graph_obeys_what_is_known(seed: int, d: int) -> None:
     rng = np.random.default_rng(seed)
@@ -212,7 +212,7 @@ def test_never_worse_than_the_order_given() -> None:
     assert again.fun <= good.fun
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.integers(0, 10**6), st.integers(3, 9))
 def test_every_graph_obeys_what_is_known(seed: int, d: int) -> None:
     rng = np.random.default_rng(seed)
