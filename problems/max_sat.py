@@ -109,7 +109,7 @@ class MaxSAT(Problem):
         return np.asarray(true < 0.5)
 
     def _values(self, X: Floats) -> dict[str, Floats]:
-        open_ = self.unsatisfied(X)
+        open_ = self.unsatisfied(X).astype(np.float64)
         values = {"objective": open_ @ np.where(self.hard, 0.0, self.weights)}
         return values | ({"hard": open_ @ self.hard.astype(np.float64)} if self.hard.any() else {})
 
