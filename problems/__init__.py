@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         to_networkx as to_networkx,
         write_graphml as write_graphml,
     )
+    from optengine.problems.facilities import MaxCoverage as MaxCoverage, PMedian as PMedian
     from optengine.problems.formats import (
         FORMATS as FORMATS,
         read as read,
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from optengine.problems.knapsack import Knapsack as Knapsack
     from optengine.problems.linear_ordering import LinearOrdering as LinearOrdering
     from optengine.problems.market_split import MarketSplit as MarketSplit
+    from optengine.problems.max_sat import MaxSAT as MaxSAT
     from optengine.problems.maxcut import MaxCut as MaxCut
     from optengine.problems.milp import MILP as MILP
     from optengine.problems.milp_model import Model as Model
@@ -86,6 +88,7 @@ else:
                 "to_networkx",
                 "write_graphml",
             ],
+            "optengine.problems.facilities": ["MaxCoverage", "PMedian"],
             "optengine.problems.formats": [
                 "FORMATS",
                 "read",
@@ -100,6 +103,7 @@ else:
             "optengine.problems.knapsack": ["Knapsack"],
             "optengine.problems.linear_ordering": ["LinearOrdering"],
             "optengine.problems.market_split": ["MarketSplit"],
+            "optengine.problems.max_sat": ["MaxSAT"],
             "optengine.problems.maxcut": ["MaxCut"],
             "optengine.problems.milp": ["MILP"],
             "optengine.problems.milp_model": ["Model"],

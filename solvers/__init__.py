@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         JobShopExact as JobShopExact,
         KnapsackSearch as KnapsackSearch,
         MarketSplitExact as MarketSplitExact,
+        ProbSAT as ProbSAT,
         RobustTabu as RobustTabu,
         Tabu as Tabu,
         TourSearch as TourSearch,

@@ -21,6 +21,7 @@ from optengine.core.problem import Problem
 from optengine.problems.believe import set_best_known
 from optengine.problems.formats.base import NO, Format
 from optengine.problems.formats.bif import BIF, read_network
+from optengine.problems.formats.cnf import CNF
 from optengine.problems.formats.dimacs import DIMACS
 from optengine.problems.formats.index import best_known
 from optengine.problems.formats.lp import LP
@@ -62,6 +63,7 @@ FORMATS: dict[str, Format] = {
         BQP,
         RUDY,
         DIMACS,
+        CNF,
         JSPLIB,
         MARKET,
         MKNAP,

@@ -5,6 +5,7 @@ from optengine.solvers.combinatorial.independent import IndependentSetSearch as 
 from optengine.solvers.combinatorial.job_shop import JobShopExact as JobShopExact
 from optengine.solvers.combinatorial.knapsack import KnapsackSearch as KnapsackSearch
 from optengine.solvers.combinatorial.market_split import MarketSplitExact as MarketSplitExact
+from optengine.solvers.combinatorial.prob_sat import ProbSAT as ProbSAT
 from optengine.solvers.combinatorial.robust_tabu import RobustTabu as RobustTabu
 from optengine.solvers.combinatorial.tabu import Tabu as Tabu
 from optengine.solvers.combinatorial.tour import TourSearch as TourSearch

@@ -52,6 +52,8 @@ SHIPPED: dict[str, Callable[[], Problem]] = {
     "clique": lambda: oe.problems.Clique.random(rng(), 10, 0.6),
     "market split": lambda: oe.problems.MarketSplit.random(rng(), 3, 9),
     "job shop": lambda: oe.problems.JobShop.random(rng(), 3, 3),
+    "max-sat": lambda: oe.problems.MaxSAT.random(rng(), 9),
+    "max-sat hard": lambda: oe.problems.MaxSAT([[1, -2], [2], [-1, 3], [-3]], [2, np.inf, 1.5, 1]),
     "maxcut": lambda: oe.problems.MaxCut.random(rng(), 12),
     "dag": lambda: oe.problems.DAGProblem.random(rng(), 12),
     "dag tiers": lambda: oe.problems.DAGProblem.random(

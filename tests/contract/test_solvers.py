@@ -76,6 +76,12 @@ def shops() -> dict[str, Problem]:
     return {"shop": oe.problems.JobShop.random(np.random.default_rng(3), 3, 3)}
 
 
+def clauses() -> dict[str, Problem]:
+    sat = oe.problems.MaxSAT
+    hard = sat([[1, -2], [2], [-1, 3], [-3], [-2, 4], [-4, 1]], [2, np.inf, 1.5, 1, 1, 3])
+    return {"random": sat.random(np.random.default_rng(3), 20, 150), "hard": hard}
+
+
 def splits() -> dict[str, Problem]:
     rng = np.random.default_rng(3)
     random = oe.problems.MarketSplit.random
@@ -174,6 +180,7 @@ SPECIAL: dict[
     "cover": covers,
     "independent_set": graphs,
     "job_shop": shops,
+    "prob_sat": clauses,
     "market_split": splits,
     "knapsack": knapsacks,
     "robust_tabu": assignments,
