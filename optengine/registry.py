@@ -191,8 +191,9 @@ def check_suitable(solver: Any, problem: Problem) -> None:
 def choose(problem: Problem, budget: int | None, workers: int) -> tuple[str, str]:
     """Return the solver that `auto` takes and the rule that chose it.
 
-    The first rule that fits wins (d free columns, w workers, k objectives); where points spread evenly are wanted, they
-    come from `sobol`, or under known constraints from `random`, which draws inside them.
+    The first rule that fits wins (d free columns, of conditional ones those active together; w workers, k objectives);
+    where points spread evenly are wanted, they come from `sobol`, or under known constraints from `random`, which draws
+    inside them.
 
     0. a structured problem (`STRUCTURED`): the solver that reads its structure; for a table over categories alone, and
        with torch installed, `ram`.
@@ -220,7 +221,7 @@ def choose(problem: Problem, budget: int | None, workers: int) -> tuple[str, str
             if load(solver)().refuses(problem) is None:
                 return solver, f"rule 0: {why}"
     space = problem.space
-    d, k = int((space.lower < space.upper).sum()), problem.n_objectives
+    d, k = _free(problem), problem.n_objectives
     even = "random" if space.constrained else "sobol"
     if k > 1:
         if importlib.util.find_spec("pymoo") is None:
@@ -233,6 +234,18 @@ def choose(problem: Problem, budget: int | None, workers: int) -> tuple[str, str
     if budget is not None and workers > budget / 5:
         return even, f"rule 2: {workers} workers share budget {budget}"
     return _for_one_objective(problem, budget, d)
+
+
+def _free(problem: Problem) -> int:
+    """Columns that are not fixed; of a conditional space those that are active together, in the largest of 64 draws."""
+    import numpy as np
+
+    space = problem.space
+    free = space.lower < space.upper
+    if not space.conditional:
+        return int(free.sum())
+    active = space.active(space.sample(64, np.random.default_rng(0)))
+    return int((active & free).sum(axis=1).max())
 
 
 def _sequences(problem: Problem) -> bool:
