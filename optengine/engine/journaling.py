@@ -142,7 +142,10 @@ class Journaling:
         session.next_id = record.next_number
         self._replaying = True
         try:
-            if not session.searches and not record.shared and session.setup.solver.replayable:
+            replayable = getattr(
+                session.run, "replayable", session.setup.solver.replayable
+            )  # runs may know better
+            if not session.searches and not record.shared and replayable:
                 replayed = self._replay()
                 if replayed is not None:
                     return replayed

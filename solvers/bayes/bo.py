@@ -52,7 +52,7 @@ SURROGATES: dict[str, tuple[str, ...]] = {
     "robust": ("botorch",),
     "fully_bayesian": ("botorch",),
     "multitask": ("botorch",),
-    "multifidelity": ("botorch",),
+    "multifidelity": ("fast", "botorch"),
 }
 KERNELS = ("auto", "rbf", "matern52")
 TORCH_RUN = "optengine.solvers.bayes.torch_run"
@@ -69,15 +69,18 @@ class BO:
 
     Attributes:
         engine: "fast" (our own Gaussian process), "botorch" (pip install 'optengine[bayes]'), or "auto": fast wherever
-            it can, botorch for several objectives, for fidelities (the fast one evaluates at the target only) and for
-            the acquisitions and surrogates that only it has.
+            it can, botorch for several objectives and for the acquisitions and surrogates that only it has.
         acquisition: what the next point maximises. "auto": "logei", the logarithm of expected improvement (Ament et
             al., NeurIPS 2023, arXiv:2310.20708) where values are exact, "qlognei", the same over what the best of the
-            evaluated points may be (Letham et al., 2019, arXiv:1706.07094) where they are noisy; in the
-            botorch engine "mfkg", the knowledge gradient a unit of cost (Wu et al., UAI 2019, arXiv:1903.04703), where
-            there are fidelities, and "qlognehvi" or "qlognparego" for several objectives; the
+            evaluated points may be (Letham et al., 2019, arXiv:1706.07094) where they are noisy. Where there are
+            fidelities, the fast engine asks the point that "qlognei" chooses for the target at the fidelity whose value
+            explains most of the target's variance there per cost, and improves on the best value at the target
+            whenever cheap ones have cost as much as one there; the botorch engine takes "mfkg", the
+            knowledge gradient a unit of cost (Wu et al., UAI 2019, arXiv:1903.04703). Several objectives:
+            "qlognehvi" or "qlognparego". The
             others are BoTorch's ("ts": Thompson sampling). With constraints, times the probability of keeping them.
-        surrogate: "auto" and "gp": a Gaussian process; the others are BoTorch's.
+        surrogate: "auto": a Gaussian process, over all fidelities where there are some ("multifidelity"); "gp": one
+            over the target alone, and nothing below it is evaluated; the others are BoTorch's.
         kernel: "rbf", "matern52", or "auto": what the engine does best with.
         warping: whether numbers pass through fitted Kumaraswamy distributions (Snoek et al., ICML 2014,
             arXiv:1402.0929).
@@ -115,7 +118,10 @@ class BO:
 
     @property
     def replayable(self) -> bool:
-        """Whether the same asks and tells rebuild the same run: not where the clock decides."""
+        """Whether the same asks and tells rebuild the same run: not where the clock decides, nor under BoTorch.
+
+        Where "auto" resolves to BoTorch only because of the problem, the run itself says so.
+        """
         return self.max_ask_seconds is None and self._asked_engine() != "botorch"
 
     def __post_init__(self) -> None:
@@ -169,7 +175,7 @@ class BO:
         """Return "fast" or "botorch": what `problem` gets."""
         engine = self._asked_engine()
         if engine == "auto":
-            engine = "fast" if problem.n_objectives == 1 and not problem.space.fidelity else "botorch"
+            engine = "fast" if problem.n_objectives == 1 else "botorch"
         return engine
 
     def refuses(self, problem: Problem) -> str | None:
@@ -178,6 +184,8 @@ class BO:
             return self._botorch_refusal(problem)
         if problem.n_objectives != 1:
             return f"engine 'fast' minimises one objective, and the problem has {problem.n_objectives}"
+        if self.surrogate == "multifidelity" and not problem.space.fidelity:
+            return "surrogate 'multifidelity' needs a variable with fidelity=True, and the space has none"
         if problem.space.width > LARGEST_FAST:
             return f"its model takes at most {LARGEST_FAST} columns, and the space has {problem.space.width}"
         return None
@@ -187,8 +195,6 @@ class BO:
             return "it has no engine for this problem"
         if importlib.util.find_spec("botorch") is None:
             needs = "needs BoTorch: pip install 'optengine[bayes]'"
-            if self._asked_engine() == "auto" and problem.n_objectives == 1:
-                return f"fidelity=True {needs}, or use engine='fast', which evaluates at the target only"
             return f"engine 'botorch' {needs}"
         return refusal(self, problem)
 

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from optengine.backends.repair import Repair
 from optengine.core.space import Batch
 from optengine.solvers.bayes import torch_acquisition as acquisition, torch_risk as risk
+from optengine.solvers.bayes.fidelity import Costs, Schedule, levels_of
 from optengine.solvers.bayes.told import Told
 from optengine.solvers.bayes.torch_data import Targets, targets
 from optengine.solvers.bayes.torch_features import Features
-from optengine.solvers.bayes.torch_fidelity import Costs, Schedule, levels_of
+from optengine.solvers.bayes.torch_fidelity import log_costs
 from optengine.solvers.bayes.torch_plan import LOWER, THEN_LEVEL, Plan
 from optengine.solvers.bayes.torch_search import Search
 from optengine.solvers.bayes.torch_success import Success
@@ -42,7 +43,7 @@ class Engine:
     def __init__(self, plan: Plan, problem: Problem, told: Told, repair: Repair, rng: Generator) -> None:
         self.plan, self._problem, self._told, self._repair, self._rng = plan, problem, told, repair, rng
         self.space, self.features = problem.space, Features(problem.space)
-        self.costs = Costs(problem, self.features, self.space)
+        self.costs = Costs(problem, self.space)
         self.k, self.m = problem.n_objectives, problem.n_constraints
         self.tasks: NDArray[np.int64] | None = (
             None  # (rows told,) where runs before this one are another task
@@ -294,7 +295,9 @@ class Engine:
         if feasible is not None and self.plan.surrogate == "multitask":
             feasible = _AtTask(feasible)
         logarithmic = name in acquisition.LOGARITHMIC
-        cost = self.costs.logarithm(self.plan.torch.cost_weight) if lower else None
+        cost = (
+            log_costs(self.costs, self.features, self.space, self.plan.torch.cost_weight) if lower else None
+        )
         floor = (s.best or 0.0) if name == "ucb" else 0.0
         return acquisition.Weighted(base, logarithmic, floor, self._success.log_chance, feasible, cost)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 import sys
 import textwrap
@@ -358,20 +357,3 @@ def test_what_only_botorch_has() -> None:
     assert BO(acquisition="kg").engine_for(BRANIN) == "botorch"
     assert BO().engine_for(two) == "botorch"
     assert BO().engine_for(BRANIN) == "fast"
-
-
-def test_fidelities_are_for_botorch(monkeypatch: pytest.MonkeyPatch) -> None:
-    space = Space(x=Real(0, 1), epochs=Integer(1, 9, fidelity=True))
-    problem = oe.Problem(lambda x, epochs: x / epochs, space)
-    assert BO().engine_for(problem) == "botorch"
-    assert BO(engine="fast").engine_for(problem) == "fast"
-    found = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "botorch" else found(name))
-    reason = BO().refuses(problem)
-    assert reason is not None
-    assert "pip install 'optengine[bayes]'" in reason
-    assert "engine='fast', which evaluates at the target only" in reason
-    with pytest.raises(SolverNotSuitable, match="at the target only"):
-        oe.solve(problem, solver=BO(), budget=5)
-    result = oe.solve(problem, solver=BO(engine="fast"), budget=6, seed=0)
-    assert (result.history.X[:, 1] == 9).all()
