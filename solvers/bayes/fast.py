@@ -20,6 +20,7 @@ from optengine.solvers.bayes.points import all_points
 from optengine.solvers.bayes.region import Region, merits
 from optengine.solvers.bayes.score import Score
 from optengine.solvers.bayes.search import Searcher
+from optengine.solvers.bayes.several import SeveralModel
 from optengine.solvers.bayes.state import dump, load
 from optengine.solvers.bayes.told import Told
 from optengine.surrogates.features import Features
@@ -63,13 +64,18 @@ class FastRun:
         self._told = Told(problem.space, problem.n_objectives, problem.n_constraints)
         self._design = Design(problem.space, rng, self._repair)
         self._n_initial = n_initial(problem.space, options.n_initial)
-        lower = bool(problem.space.fidelity) and options.surrogate != "gp"
+        several = problem.n_objectives > 1
+        lower = bool(problem.space.fidelity) and options.surrogate != "gp" and not several
         self._below = Below(problem, self._features, self._told) if lower else None
-        self._model = Model(options, problem, self._features, rng, self._below)
+        self._model = (
+            SeveralModel(options, problem, self._features, rng)
+            if several
+            else Model(options, problem, self._features, rng, self._below)
+        )
         self._searcher = Searcher(options, problem.space, self._features, self._repair, rng)
         d = len(self._searcher.columns)
         wide = d > WIDE if options.trust_region == "auto" else bool(options.trust_region) and d > 0
-        self._region = Region(d, options.batch) if wide and not lower else None
+        self._region = Region(d, options.batch) if wide and not lower and not several else None
         self._again = 0  # rows up to which points are spread over the space because a box was given up
         self._dull = False  # whether the best place known had nothing left to gain at the last ask
         self._points = all_points(problem.space)
@@ -163,7 +169,8 @@ class FastRun:
                     return np.asarray(row)
         X, values = self._searcher.best(score, told, self._box(), deadline, centres=self._model.centres)
         exhausted = len(X) > 0 and score.best is not None and values[0] < EXHAUSTED
-        self._dull = bool(exhausted) and self._region is None and self._below is None
+        one = self._told.F.shape[1] == 1 and self._below is None
+        self._dull = bool(exhausted) and self._region is None and one
         for row in X:
             if self._is_new(row):
                 return np.asarray(row)

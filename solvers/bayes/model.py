@@ -156,16 +156,8 @@ class Model:
         noise = self._noise(told.noise[good, 0], y, scaling)
         self.main = main = self.objective.fit(Z, scaling(y), noise, self._rng)
         self.data = (Z, scaling(y), noise)
-        limits = [
-            part.fit(Z, constraint_scaling(told.G[good, i]), None, self._rng)
-            for i, part in enumerate(self.constraints)
-        ]
+        limits, failing = self._limits(told, good, Z)
         feasible: NDArray[np.bool_] = np.asarray((told.G[good] <= 0).all(axis=1))
-        failing = bool(told.failed.any())
-        if failing:
-            every = self.features.of(told.X)
-            labels = np.where(told.failed, FAILED, SUCCEEDED)
-            limits.append(self.failure.fit(every, labels, None, self._rng))
         pending = self.features.of(told.pending) if len(told.pending) else None
         sampled = self._sampled
         if self._layout is not None:
@@ -177,6 +169,19 @@ class Model:
             pending = None if pending is None else self._layout.at_target(pending)
         score = self._conditioned(main, limits, scaling(y), feasible, Z, pending, sampled)
         return Score(score.main, score.limits, score.best, failing)
+
+    def _limits(self, told: Told, good: NDArray[np.int64], Z: Floats) -> tuple[list[GP], bool]:
+        """Return the processes of the constraints and, as the last one, of failures, and whether there are any."""
+        limits = [
+            part.fit(Z, constraint_scaling(told.G[good, i]), None, self._rng)
+            for i, part in enumerate(self.constraints)
+        ]
+        failing = bool(told.failed.any())
+        if failing:
+            every = self.features.of(told.X)
+            labels = np.where(told.failed, FAILED, SUCCEEDED)
+            limits.append(self.failure.fit(every, labels, None, self._rng))
+        return limits, failing
 
     def _kept(self, told: Told) -> NDArray[np.int64]:
         """Rows that the models are conditioned on: all that succeeded, or of very many the best and the latest."""

@@ -227,8 +227,10 @@ def test_fronts_are_found(acquisition: str, options: dict[str, Any]) -> None:
     problem = Problem(
         trade, [(0.0, 1.0)] * 2, objectives=["cost", Objective("gain", "maximize")], constraints="heat"
     )
-    torch_options = TorchOptions(maxiter=10, fit_maxiter=15, n_samples=8, **options)
-    solver = BO(engine="botorch", acquisition=acquisition, n_raw=32, n_starts=2, torch=torch_options)
+    torch_options = TorchOptions(maxiter=10, fit_maxiter=15, n_samples=8)
+    solver = BO(
+        engine="botorch", acquisition=acquisition, n_raw=32, n_starts=2, torch=torch_options, **options
+    )
     result = solve(problem, solver, budget=12, seed=0)
     assert result.front is not None
     volume = moocore.hypervolume(result.front.F * np.array([1.0, -1.0]), ref=np.array([1.0, 1.0]))

@@ -217,7 +217,6 @@ def test_missing_torch_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
         ("risk_level", 1.0),
         ("input_noise", -1.0),
         ("input_noise", {}),
-        ("reference_point", "far"),
         ("cost_weight", float("nan")),
     ],
 )
@@ -243,7 +242,7 @@ def two(x: np.ndarray) -> tuple[float, float]:
         ({"surrogate": "gradients"}, Problem(bowl, BOX), "gradient"),
         ({"torch": TorchOptions(risk="var")}, Problem(bowl, Space(Integer(0, 9, shape=2))), "real variable"),
         (
-            {"torch": TorchOptions(reference_point=[1.0])},
+            {"reference_point": [1.0]},
             Problem(two, BOX, objectives=["a", "b"]),
             "2 numbers",
         ),
