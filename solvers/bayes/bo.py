@@ -2,8 +2,8 @@
 
 Frazier, A tutorial on Bayesian optimization, 2018, arXiv:1807.02811. Two engines stand behind the one solver: "fast",
 a Gaussian process of our own (NumPy and SciPy, no torch), which suggests in milliseconds, and "botorch", which offers
-what BoTorch does (Balandat et al., NeurIPS 2020, arXiv:1910.06403): several objectives, fidelities, knowledge gradient,
-entropy search, sparse and fully Bayesian models.
+what BoTorch does (Balandat et al., NeurIPS 2020, arXiv:1910.06403): knowledge gradient,
+entropy search, sparse and fully Bayesian models, risk measures, any number of objectives.
 """
 
 from __future__ import annotations
@@ -72,8 +72,8 @@ class BO:
 
     Attributes:
         engine: "fast" (our own Gaussian process), "botorch" (pip install 'optengine[bayes]'), or "auto": fast wherever
-            it can, botorch for more than four objectives, where `torch` is given, and for the acquisitions and
-            surrogates that only it has.
+            it can, botorch for more than four objectives and for the acquisitions, surrogates and risks that only it
+            has.
         acquisition: what the next point maximises. "auto": "logei", the logarithm of expected improvement (Ament et
             al., NeurIPS 2023, arXiv:2310.20708) where values are exact, "qlognei", the same over what the best of the
             evaluated points may be (Letham et al., 2019, arXiv:1706.07094) where they are noisy. Where there are
@@ -81,9 +81,9 @@ class BO:
             explains most of the target's variance there per cost, and improves on the best value at the target
             whenever cheap ones have cost as much as one there; the botorch engine takes "mfkg", the
             knowledge gradient a unit of cost (Wu et al., UAI 2019, arXiv:1903.04703). Several objectives: "logehvi",
-            the exact logarithm of expected hypervolume improvement, and in the botorch engine "qlognehvi" or
-            "qlognparego". The
-            others are BoTorch's ("ts": Thompson sampling). With constraints, times the probability of keeping them.
+            the logarithm of the exact expected hypervolume improvement (Yang et al., 2019,
+            doi:10.1007/s10898-019-00798-7), and in the botorch engine "qlognehvi" or "qlognparego". The others are
+            BoTorch's ("ts": Thompson sampling). With constraints, times the probability of keeping them.
         surrogate: "auto": a Gaussian process, over all fidelities where there are some ("multifidelity"); "gp": one
             over the target alone, and nothing below it is evaluated; the others are BoTorch's.
         kernel: "rbf", "matern52", or "auto": what the engine does best with.
@@ -180,7 +180,7 @@ class BO:
     def _asked_engine(self) -> str:
         """The engine that the options alone settle, or "auto"."""
         only_torch = "fast" not in ACQUISITIONS[self.acquisition] or "fast" not in SURROGATES[self.surrogate]
-        only_torch = only_torch or self.torch is not None
+        only_torch = only_torch or (self.torch is not None and self.torch.risk is not None)
         return "botorch" if self.engine == "auto" and only_torch else self.engine
 
     def engine_for(self, problem: Problem) -> str:

@@ -1,4 +1,7 @@
-"""A run of our own engine: even points first, then one maximum of the acquisition function after the other."""
+"""A run of our own engine: even points first, then one maximum of the acquisition function after the other.
+
+Fidelities (`fidelity`) and several objectives (`several`) go the same way.
+"""
 
 from __future__ import annotations
 
@@ -157,7 +160,7 @@ class FastRun:
         row = self._design.draw(1, told)[0]
         if left is not None and not self._noisy and told.seen(row[None, :])[0]:
             row = left[int(self._rng.integers(len(left)))]
-        return row
+        return np.asarray(row)
 
     def _maximum(self, score: Score, deadline: float | None) -> Batch | None:
         """Return the point (width,) with the largest score that is worth an evaluation, None if none was found."""

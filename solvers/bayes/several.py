@@ -98,7 +98,9 @@ class SeveralModel(Model):
             P = self.features.of(told.pending)
             means = np.stack([each.look(P).mean[:, 0] for each in parts], axis=1)
             parts = [each.extended(P, means[:, [j]]) for j, each in enumerate(parts)]
-            likely = np.all([each.look(P).mean[:, 0] <= 0 for each in limits] or [np.ones(len(P))], axis=0)
+            likely = np.ones(len(P), dtype=bool)
+            for each in limits:
+                likely &= each.look(P).mean[:, 0] <= 0
             limits = [each.extended(P, each.look(P).mean) for each in limits]
             points = np.concatenate([points, means[likely]]) if feasible.any() else points
         corner = np.array([float(s(reference[[j]])[0]) for j, s in enumerate(scalings)])
@@ -108,7 +110,7 @@ class SeveralModel(Model):
     def _reference(self, F: Floats) -> Floats:
         """Return the reference point (m,), minimised: the user's, or one a little behind the front so far."""
         if self._given is not None:
-            return self._given
+            return np.asarray(self._given)
         front = F[non_dominated(F)]
         if len(front) < FEW:
             return np.asarray(np.quantile(F, 0.9, axis=0) + BEHIND * F.std(axis=0))
