@@ -2,8 +2,8 @@
 
 Frazier, A tutorial on Bayesian optimization, 2018, arXiv:1807.02811. Two engines stand behind the one solver: "fast",
 a Gaussian process of our own (NumPy and SciPy, no torch), which suggests in milliseconds, and "botorch", which offers
-what BoTorch does (Balandat et al., NeurIPS 2020, arXiv:1910.06403): knowledge gradient,
-entropy search, sparse and fully Bayesian models, risk measures, any number of objectives.
+what BoTorch does (Balandat et al., NeurIPS 2020, arXiv:1910.06403): knowledge gradient, entropy search, sparse and
+fully Bayesian models, risk measures, any number of objectives.
 """
 
 from __future__ import annotations

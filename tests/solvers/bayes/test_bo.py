@@ -297,11 +297,12 @@ def test_thousands_of_values_are_cropped() -> None:
     assert len(run._model._kept(run._told)) <= model.MOST_POINTS
 
 
-def test_snapshots_go_on_as_if_nothing_happened() -> None:
+@pytest.mark.parametrize("options", [{}, {"trust_region": True}])
+def test_snapshots_go_on_as_if_nothing_happened(options: dict[str, Any]) -> None:
     space = Space([(0.0, 1.0)] * 2, where=[Predicate(lambda x: x[0] + x[1] < 1.5)])
     problem = oe.Problem(lambda x: float(((x - 0.3) ** 2).sum()), space)
-    run, _ = run_on(problem, 9)
-    twin = BO().start(problem, np.random.default_rng(5))
+    run, _ = run_on(problem, 9, **options)
+    twin = BO(**options).start(problem, np.random.default_rng(5))
     twin.restore(run.snapshot())
     for i in range(3):
         X, Y = run.ask(1), twin.ask(1)

@@ -169,6 +169,7 @@ def test_three_objectives_levels_failures_and_noise() -> None:
 def test_more_objectives_and_what_does_not_go_together() -> None:
     five = oe.Problem(lambda x: [float(x[0])] * 5, [(0, 1)], objectives=list("abcde"))
     assert BO().engine_for(five) == "botorch"
+    assert BO().engine_for(TRADE) == "fast"
     with pytest.raises(SolverNotSuitable, match="at most 4 objectives"):
         oe.solve(five, BO(engine="fast"), budget=5)
     with pytest.raises(SolverNotSuitable, match="'logei' is for one objective"):

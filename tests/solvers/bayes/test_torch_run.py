@@ -272,3 +272,12 @@ def test_told_rows_may_come_in_any_order() -> None:
         told.ids = np.array(rows)
         run.tell(X[rows], told)
     assert problem.space.contains(run.ask(2)).all()
+
+
+def test_a_run_says_that_it_is_not_repeated() -> None:
+    """Where "auto" resolves to BoTorch by the problem alone, the solver's options do not know."""
+    five = Problem(lambda x: [float(x[0])] * 5, BOX, objectives=list("abcde"))
+    solver = BO()
+    assert solver.replayable
+    assert not solver.start(five, np.random.default_rng(0)).replayable
+    assert not BO(torch=TorchOptions(risk="var")).replayable
