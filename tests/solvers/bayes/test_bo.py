@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import optengine as oe
-from optengine.core.errors import OptionError, SolverNotSuitable
+from optengine.core.errors import OptionError
 from optengine.core.evaluation import Evaluation
 from optengine.core.solver import StopAsking
 from optengine.core.space import (
@@ -25,7 +25,7 @@ from optengine.core.space import (
     Simplex,
     Space,
 )
-from optengine.solvers.bayes import BO
+from optengine.solvers.bayes import BO, TorchOptions
 from optengine.solvers.bayes.points import all_points
 from optengine.solvers.bayes.region import LEAST, Region
 
@@ -352,9 +352,7 @@ def test_options_are_checked(option: str, value: Any) -> None:
 def test_what_only_botorch_has() -> None:
     with pytest.raises(OptionError, match="acquisition of engine 'fast'"):
         BO(engine="fast", acquisition="kg")
-    two = oe.Problem(lambda x: (0.0, 1.0), [(0, 1)], objectives=["a", "b"])
-    with pytest.raises(SolverNotSuitable, match="one objective"):
-        oe.solve(two, solver=BO(engine="fast"), budget=5)
     assert BO(acquisition="kg").engine_for(BRANIN) == "botorch"
-    assert BO().engine_for(two) == "botorch"
+    assert BO(torch=TorchOptions(risk="var")).engine_for(BRANIN) == "botorch"
+    assert BO(torch=TorchOptions()).engine_for(BRANIN) == "fast"
     assert BO().engine_for(BRANIN) == "fast"
