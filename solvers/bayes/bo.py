@@ -203,8 +203,8 @@ class BO:
         if self.acquisition != "auto" and (k > 1) != (self.acquisition == "logehvi"):
             right = "is for one objective" if k > 1 else "is for several objectives"
             return f"acquisition {self.acquisition!r} {right}, and the problem has {k}; use 'auto'"
-        if self.surrogate == "multifidelity" and not problem.space.fidelity:
-            return "surrogate 'multifidelity' needs a variable with fidelity=True, and the space has none"
+        if self.surrogate == "multifidelity" and not (problem.space.fidelity and k == 1):
+            return "surrogate 'multifidelity' needs a variable with fidelity=True, and one objective"
         if problem.space.width > LARGEST_FAST:
             return f"its model takes at most {LARGEST_FAST} columns, and the space has {problem.space.width}"
         return None

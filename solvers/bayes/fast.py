@@ -68,7 +68,7 @@ class FastRun:
         self._design = Design(problem.space, rng, self._repair)
         self._n_initial = n_initial(problem.space, options.n_initial)
         several = problem.n_objectives > 1
-        lower = bool(problem.space.fidelity) and options.surrogate != "gp" and not several
+        lower = Below.useful(problem.space) and options.surrogate != "gp" and not several
         self._below = Below(problem, self._features, self._told) if lower else None
         self._model = (
             SeveralModel(options, problem, self._features, rng)

@@ -149,16 +149,22 @@ class Below:
         self._first: list[dict[int, float]] | None = (
             None  # levels of the first points; None before they are known
         )
-        columns = [column for column, _ in space.fidelity.values()]
-        grids = np.meshgrid(*levels_of(space).values(), indexing="ij")
-        self._columns, self._levels = columns, np.stack([g.ravel() for g in grids], axis=1)
+        levels = {column: values for column, values in levels_of(space).items() if len(values) > 1}
+        grids = np.meshgrid(*levels.values(), indexing="ij")
+        self._columns, self._levels = list(levels), np.stack([g.ravel() for g in grids], axis=1)
         self._middle = space.from_unit(np.full((1, space.width), 0.5))
-        self._middle[:, columns] = [target for _, target in space.fidelity.values()]
+        for column, target in space.fidelity.values():
+            self._middle[:, column] = target
 
     def layout(self, shape: Shape) -> Layout:
         """Return where the fidelities stand among the features."""
         places = np.array([self._features.place_of(c) for c in self._columns])
         return Layout(shape, places, self._features.of(self._middle)[0, places])
+
+    @staticmethod
+    def useful(space: Space) -> bool:
+        """Whether a fidelity has more values than its target."""
+        return any(len(values) > 1 for values in levels_of(space).values())
 
     @property
     def due(self) -> bool:

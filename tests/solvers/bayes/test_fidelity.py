@@ -59,6 +59,15 @@ def test_a_fidelity_is_needed_for_that_surrogate() -> None:
         )
 
 
+def test_a_fidelity_of_one_level_is_no_fidelity() -> None:
+    space = Space(x=Real(0, 1), s=Ordinal([3], fidelity=True), t=Ordinal([1, 3], fidelity=True))
+    result = oe.solve(oe.Problem(lambda x, s, t: wave(x, t), space), solver="bo", budget=12, seed=0)
+    assert (result.history.X[:, 2] == 0).any()
+    space = Space(x=Real(0, 1), s=Ordinal([3], fidelity=True))
+    result = oe.solve(oe.Problem(wave, space), solver="bo", budget=7, seed=0)
+    assert result.n_evaluations == 7
+
+
 def test_reported_costs_mixed_spaces_constraints_and_batches() -> None:
     def simulate(x: float, kind: str, t: float) -> dict[str, float]:
         value = (x - 0.3 - 0.2 * (kind == "b")) ** 2 + 0.2 * (1 - t) * x + (kind == "c")
