@@ -60,6 +60,10 @@ class Features:
         self.columns: Ints = self._numbers[real]
         self.places: Ints = np.flatnonzero(real)
 
+    def place_of(self, column: int) -> int:
+        """Return the feature that a numeric column of the space is."""
+        return int(np.flatnonzero(self._numbers == column)[0])
+
     def of(self, X: Batch) -> Floats:
         """Return the features (m, n) of a batch (m, width)."""
         space = self._space

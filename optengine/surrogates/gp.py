@@ -176,6 +176,8 @@ class GP:
         mean: constant mean (s,); None: by generalised least squares.
     """
 
+    loads: Floats | None = None  # (n,) factors of the covariances with each row; None: 1 (see `fidelity`)
+
     def __init__(
         self,
         shape: Shape,
@@ -197,7 +199,7 @@ class GP:
 
     def _settle(self, mean: Floats | float | None) -> None:
         """Compute mean and weights from the inverse factor."""
-        ones = self.inverse.sum(axis=1)  # L^-1 1
+        ones = self.inverse.sum(axis=1) if self.loads is None else self.inverse @ self.loads  # L^-1 1
         T = self.inverse @ self.Y
         if mean is None:
             mean = ones @ T / max(float(ones @ ones), 1e-300) if len(ones) else np.zeros(self.Y.shape[1])
@@ -211,6 +213,9 @@ class GP:
         """Predict at features Z (m, f); `slopes` prepares `backward`."""
         A = warp(self.shape, self.hyper, Z) / self._per
         K, slope_a, slope_b, _ = covariance(self.shape, self.hyper, A, self.A, slopes)
+        if self.loads is not None:
+            K = K * self.loads
+            slope_a = None if slope_a is None else slope_a * self.loads
         V = K @ self.inverse.T
         variance = np.maximum(self.hyper.scale - np.einsum("ij,ij->i", V, V), 1e-14 * self.hyper.scale)
         return Look(self.mean + K @ self.weights, variance, Z, A, V, slope_a, slope_b)
@@ -257,6 +262,7 @@ class GP:
         other.shape, other.hyper, other._per = self.shape, self.hyper, self._per
         other.A = np.concatenate([self.A, look.A])
         other.Y = np.concatenate([np.broadcast_to(self.Y, (n, s)), Y])
+        other.loads = None if self.loads is None else np.append(self.loads, np.ones(p))
         other.L = np.block([[self.L, np.zeros((n, p))], [look.V, corner]])
         below = inverse_factor(corner)
         other.inverse = np.zeros((n + p, n + p))

@@ -53,6 +53,18 @@ def objective_scaling(y: Floats, n_first: int | None = None) -> Scaling:
     return Scaling(float(pressed.mean()), _spread(scaling(first)), middle, width)
 
 
+def standard_scaling(y: Floats, reference: float) -> Scaling:
+    """Return the scaling of one of several objectives, (n,): linear as far as hypervolume counts, pressed beyond.
+
+    Args:
+        y: values, minimised. reference: value beyond which nothing is gained.
+    """
+    low, knee = float(y.min()), max(reference, float(np.median(y)))
+    width = max(knee - low, 1e-12 * max(abs(knee), 1.0))
+    pressed = Scaling(0.0, 1.0, knee, width)(y)
+    return Scaling(float(pressed.mean()), _spread(pressed), knee, width)
+
+
 def constraint_scaling(g: Floats) -> Floats:
     """Return constraint values (n,) on a standard scale that keeps zero at zero."""
     size = max(float(np.median(np.abs(g))), 1e-9 * float(np.abs(g).max()), 1e-300)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,8 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.random import default_rng
 
-from optengine import registry
-from optengine.core.errors import EvaluationFailed, OptionError, SolverNotSuitable
+from optengine.core.errors import EvaluationFailed, SolverNotSuitable
 from optengine.core.evaluation import Evaluation
 from optengine.core.problem import Failed, Problem
 from optengine.core.result import Result, Status
@@ -24,6 +22,7 @@ from optengine.testing.cases import small_problems
 from optengine.testing.doubles import Counting, Dying, Failing, PowerCut, returned_by, with_function
 from optengine.testing.failure import CheckFailed, Subject
 from optengine.testing.offline_checks import check_offline
+from optengine.testing.option_checks import check_form, check_options, solver_of
 from optengine.testing.result_checks import check_result
 
 ENDED = (Status.CONVERGED, Status.OPTIMAL, Status.INFEASIBLE, Status.UNBOUNDED, Status.UNVERIFIED)
@@ -44,7 +43,8 @@ class Case:
 
     Attributes:
         asks: whether the run is asked and told, rather than searching by itself. batch: its natural batch.
-        budget: evaluations of each run. workers: whether worker processes are tried here.
+        budget: evaluations of each run. replayable: whether the same asks and tells rebuild the same run here.
+        workers: whether worker processes are tried here.
     """
 
     solver: Any
@@ -53,11 +53,8 @@ class Case:
     asks: bool
     batch: int
     budget: int
+    replayable: bool
     workers: bool = False
-
-    @property
-    def replayable(self) -> bool:
-        return bool(self.solver.replayable)
 
     def run(
         self, seed: int, problem: Problem | None = None, doing: str = "solve", **arguments: Any
@@ -101,9 +98,9 @@ def check_solver(
     Raises:
         CheckFailed: something is broken; the message names the solver, the problem and what.
     """
-    solver, name = _solver(name_or_solver)
-    _check_form(solver, name)
-    _check_options(solver, name)
+    solver, name = solver_of(name_or_solver)
+    check_form(solver, name)
+    check_options(solver, name)
     cases = _cases(solver, name, problems)
     if not cases:
         raise CheckFailed(f"{name}: it refuses every problem it was given")
@@ -121,52 +118,7 @@ def check_solver(
     return list(cases)
 
 
-# -- the solver itself -------------------------------------------------------------------------------------------------
-
-
-def _solver(given: Any) -> tuple[Any, str]:
-    if isinstance(given, str):
-        return registry.make(given), given
-    solver = given() if isinstance(given, type) else given
-    return solver, registry.name_of(solver)
-
-
-def _check_form(solver: Any, name: str) -> None:
-    subject = Subject(name)
-    subject.expect(dataclasses.is_dataclass(solver), "it is no dataclass of options")
-    subject.expect(type(solver).__dataclass_params__.frozen, "its dataclass is not frozen")
-    subject.expect(
-        isinstance(getattr(solver, "replayable", None), bool), "it does not say whether it is replayable"
-    )
-    subject.expect(inspect.getdoc(type(solver)), "its class has no docstring")
-    for method in ("refuses", "start"):
-        subject.expect(callable(getattr(solver, method, None)), f"it has no method {method}")
-    subject.expect(dataclasses.replace(solver) == solver, "a copy of it is not equal to it")
-
-
-def _check_options(solver: Any, name: str) -> None:
-    """Every numeric option refuses NaN and text, with an OptionError that names it."""
-    for option in dataclasses.fields(solver):
-        value = getattr(solver, option.name)
-        number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if not option.init or not (
-            number or (value is None and any(k in str(option.type) for k in ("int", "float")))
-        ):
-            continue
-        for wrong in (float("nan"), "many"):
-            subject = Subject(f"{name}({option.name}={wrong!r})")
-            try:
-                dataclasses.replace(solver, **{option.name: wrong})
-            except OptionError as error:
-                subject.expect(
-                    option.name in str(error), f"the OptionError does not name {option.name}: {error}"
-                )
-            except Exception as error:
-                raise CheckFailed(
-                    f"{subject.text}: raised {type(error).__name__}, not OptionError"
-                ) from error
-            else:
-                raise CheckFailed(f"{subject.text}: was accepted")
+# -- where it runs -----------------------------------------------------------------------------------------------------
 
 
 def _cases(solver: Any, name: str, problems: Any) -> dict[str, Case]:
@@ -195,7 +147,8 @@ def _cases(solver: Any, name: str, problems: Any) -> dict[str, Case]:
         batch = int(run.batch) if asks else 1
         subject.expect(batch >= 1, f"its natural batch is {batch}")
         budget = min(max(2 * batch + batch // 2, 12), 400) if asks else 120
-        cases[label] = Case(solver, problem, subject, asks, min(batch, 160), budget)
+        replayable = bool(getattr(run, "replayable", solver.replayable))  # a run may know better
+        cases[label] = Case(solver, problem, subject, asks, min(batch, 160), budget, replayable)
     return cases
 
 

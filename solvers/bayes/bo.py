@@ -2,8 +2,8 @@
 
 Frazier, A tutorial on Bayesian optimization, 2018, arXiv:1807.02811. Two engines stand behind the one solver: "fast",
 a Gaussian process of our own (NumPy and SciPy, no torch), which suggests in milliseconds, and "botorch", which offers
-what BoTorch does (Balandat et al., NeurIPS 2020, arXiv:1910.06403): several objectives, fidelities, knowledge gradient,
-entropy search, sparse and fully Bayesian models.
+what BoTorch does (Balandat et al., NeurIPS 2020, arXiv:1910.06403): knowledge gradient, entropy search, sparse and
+fully Bayesian models, risk measures, any number of objectives.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,7 @@ ACQUISITIONS: dict[str, tuple[str, ...]] = {  # name -> engines that have it
     "gibbon": ("botorch",),
     "jes": ("botorch",),
     "pes": ("botorch",),
+    "logehvi": ("fast",),
     "qlognehvi": ("botorch",),
     "qlognparego": ("botorch",),
     "mfkg": ("botorch",),
@@ -52,11 +54,12 @@ SURROGATES: dict[str, tuple[str, ...]] = {
     "robust": ("botorch",),
     "fully_bayesian": ("botorch",),
     "multitask": ("botorch",),
-    "multifidelity": ("botorch",),
+    "multifidelity": ("fast", "botorch"),
 }
 KERNELS = ("auto", "rbf", "matern52")
 TORCH_RUN = "optengine.solvers.bayes.torch_run"
 LARGEST_FAST = 400  # columns of the fast engine's model
+MOST_OBJECTIVES = 4  # of the fast engine: beyond, the hypervolume has too many boxes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,15 +72,20 @@ class BO:
 
     Attributes:
         engine: "fast" (our own Gaussian process), "botorch" (pip install 'optengine[bayes]'), or "auto": fast wherever
-            it can, botorch for several objectives, for fidelities (the fast one evaluates at the target only) and for
-            the acquisitions and surrogates that only it has.
+            it can, botorch for more than four objectives and for the acquisitions, surrogates and risks that only it
+            has.
         acquisition: what the next point maximises. "auto": "logei", the logarithm of expected improvement (Ament et
             al., NeurIPS 2023, arXiv:2310.20708) where values are exact, "qlognei", the same over what the best of the
-            evaluated points may be (Letham et al., 2019, arXiv:1706.07094) where they are noisy; in the
-            botorch engine "mfkg", the knowledge gradient a unit of cost (Wu et al., UAI 2019, arXiv:1903.04703), where
-            there are fidelities, and "qlognehvi" or "qlognparego" for several objectives; the
-            others are BoTorch's ("ts": Thompson sampling). With constraints, times the probability of keeping them.
-        surrogate: "auto" and "gp": a Gaussian process; the others are BoTorch's.
+            evaluated points may be (Letham et al., 2019, arXiv:1706.07094) where they are noisy. Where there are
+            fidelities, the fast engine asks the point that "qlognei" chooses for the target at the fidelity whose value
+            explains most of the target's variance there per cost, and improves on the best value at the target
+            whenever cheap ones have cost as much as one there; the botorch engine takes "mfkg", the
+            knowledge gradient a unit of cost (Wu et al., UAI 2019, arXiv:1903.04703). Several objectives: "logehvi",
+            the logarithm of the exact expected hypervolume improvement (Yang et al., 2019,
+            doi:10.1007/s10898-019-00798-7), and in the botorch engine "qlognehvi" or "qlognparego". The others are
+            BoTorch's ("ts": Thompson sampling). With constraints, times the probability of keeping them.
+        surrogate: "auto": a Gaussian process, over all fidelities where there are some ("multifidelity"); "gp": one
+            over the target alone, and nothing below it is evaluated; the others are BoTorch's.
         kernel: "rbf", "matern52", or "auto": what the engine does best with.
         warping: whether numbers pass through fitted Kumaraswamy distributions (Snoek et al., ICML 2014,
             arXiv:1402.0929).
@@ -92,6 +100,8 @@ class BO:
             successes and shrinks with failures (TuRBO, Eriksson et al., NeurIPS 2019, arXiv:1910.01739); True or False.
         n_starts: local searches of the acquisition function, >= 1. n_raw: points it is looked at before, >= 1.
         n_samples: sampled functions behind noisy and pending values, >= 1.
+        reference_point: of several objectives: a point that all of the front is better than, in their own units and
+            directions. None: inferred from the front so far.
         torch: further options of the botorch engine.
 
     Raises:
@@ -111,11 +121,15 @@ class BO:
     n_starts: int = 6
     n_raw: int = 512
     n_samples: int = 16
+    reference_point: Sequence[float] | None = None
     torch: TorchOptions | None = None
 
     @property
     def replayable(self) -> bool:
-        """Whether the same asks and tells rebuild the same run: not where the clock decides."""
+        """Whether the same asks and tells rebuild the same run: not where the clock decides, nor under BoTorch.
+
+        Where "auto" resolves to BoTorch only because of the problem, the run itself says so.
+        """
         return self.max_ask_seconds is None and self._asked_engine() != "botorch"
 
     def __post_init__(self) -> None:
@@ -147,6 +161,9 @@ class BO:
             number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
             if value is not None and not (number and least <= value < math.inf):
                 raise OptionError(f"{name} must be a finite number {words} or None, got {value!r}")
+        point = self.reference_point
+        if point is not None and not _is_point(point):
+            raise OptionError(f"reference_point must be a list of numbers or None, got {point!r}")
         if self.torch is not None and not isinstance(self.torch, TorchOptions):
             raise OptionError(f"torch must be TorchOptions(...) or None, got {self.torch!r}")
         self._check_engine()
@@ -163,21 +180,31 @@ class BO:
     def _asked_engine(self) -> str:
         """The engine that the options alone settle, or "auto"."""
         only_torch = "fast" not in ACQUISITIONS[self.acquisition] or "fast" not in SURROGATES[self.surrogate]
+        only_torch = only_torch or (self.torch is not None and self.torch.risk is not None)
         return "botorch" if self.engine == "auto" and only_torch else self.engine
 
     def engine_for(self, problem: Problem) -> str:
         """Return "fast" or "botorch": what `problem` gets."""
         engine = self._asked_engine()
         if engine == "auto":
-            engine = "fast" if problem.n_objectives == 1 and not problem.space.fidelity else "botorch"
+            engine = "fast" if problem.n_objectives <= MOST_OBJECTIVES else "botorch"
         return engine
 
     def refuses(self, problem: Problem) -> str | None:
-        """Several objectives in the fast engine, spaces too wide for a model; BoTorch where it is not installed."""
+        """More objectives than the engine takes, spaces too wide for a model; BoTorch where it is not installed."""
+        point = self.reference_point
+        if point is not None and len(point) != problem.n_objectives:
+            return f"reference_point must have {problem.n_objectives} numbers, one an objective, got {list(point)}"
         if self.engine_for(problem) == "botorch":
             return self._botorch_refusal(problem)
-        if problem.n_objectives != 1:
-            return f"engine 'fast' minimises one objective, and the problem has {problem.n_objectives}"
+        k = problem.n_objectives
+        if k > MOST_OBJECTIVES:
+            return f"engine 'fast' takes at most {MOST_OBJECTIVES} objectives, and the problem has {k}"
+        if self.acquisition != "auto" and (k > 1) != (self.acquisition == "logehvi"):
+            right = "is for one objective" if k > 1 else "is for several objectives"
+            return f"acquisition {self.acquisition!r} {right}, and the problem has {k}; use 'auto'"
+        if self.surrogate == "multifidelity" and not (problem.space.fidelity and k == 1):
+            return "surrogate 'multifidelity' needs a variable with fidelity=True, and one objective"
         if problem.space.width > LARGEST_FAST:
             return f"its model takes at most {LARGEST_FAST} columns, and the space has {problem.space.width}"
         return None
@@ -187,8 +214,6 @@ class BO:
             return "it has no engine for this problem"
         if importlib.util.find_spec("botorch") is None:
             needs = "needs BoTorch: pip install 'optengine[bayes]'"
-            if self._asked_engine() == "auto" and problem.n_objectives == 1:
-                return f"fidelity=True {needs}, or use engine='fast', which evaluates at the target only"
             return f"engine 'botorch' {needs}"
         return refusal(self, problem)
 
@@ -199,3 +224,12 @@ class BO:
         from optengine.solvers.bayes.fast import FastRun
 
         return FastRun(self, problem, rng)
+
+
+def _is_point(point: object) -> bool:
+    """Whether this is a list, tuple or array of finite numbers."""
+    if isinstance(point, str) or not isinstance(point, (Sequence, np.ndarray)):
+        return False
+    return all(
+        isinstance(v, (int, float, np.number)) and not isinstance(v, bool) and math.isfinite(v) for v in point
+    )

@@ -1,4 +1,7 @@
-"""A run of our own engine: even points first, then one maximum of the acquisition function after the other."""
+"""A run of our own engine: even points first, then one maximum of the acquisition function after the other.
+
+Fidelities (`fidelity`) and several objectives (`several`) go the same way.
+"""
 
 from __future__ import annotations
 
@@ -14,14 +17,17 @@ from optengine.core.evaluation import Evaluation, best_first
 from optengine.core.solver import StopAsking
 from optengine.core.space import REAL, Batch
 from optengine.solvers.bayes.design import Design, n_initial
+from optengine.solvers.bayes.fidelity import Below
 from optengine.solvers.bayes.model import Model
 from optengine.solvers.bayes.points import all_points
 from optengine.solvers.bayes.region import Region, merits
 from optengine.solvers.bayes.score import Score
 from optengine.solvers.bayes.search import Searcher
+from optengine.solvers.bayes.several import SeveralModel
 from optengine.solvers.bayes.state import dump, load
 from optengine.solvers.bayes.told import Told
 from optengine.surrogates.features import Features
+from optengine.surrogates.fidelity import FidelityGP
 
 if TYPE_CHECKING:
     from optengine.core.problem import Problem
@@ -39,6 +45,9 @@ STATE = (
     "_searcher",
     "_features",
     "_dull",
+    "_region",
+    "_again",
+    "_below",
 )  # what changes while a run goes on
 EXHAUSTED = np.log(1e-3)  # expected improvement, in standard deviations of the values
 BASINS = 2  # places that are searched for something to gain
@@ -51,18 +60,25 @@ class FastRun:
 
     def __init__(self, options: BO, problem: Problem, rng: Generator) -> None:
         self.batch = options.batch
-        self._options, self._space, self._rng = options, problem.space, rng
+        self._options, self._problem, self._space, self._rng = options, problem, problem.space, rng
         self._noisy = problem.noisy or bool(options.noise)
         self._repair = Repair(problem.space)
         self._features = Features(problem.space)
         self._told = Told(problem.space, problem.n_objectives, problem.n_constraints)
         self._design = Design(problem.space, rng, self._repair)
         self._n_initial = n_initial(problem.space, options.n_initial)
-        self._model = Model(options, problem, self._features, rng)
+        several = problem.n_objectives > 1
+        lower = Below.useful(problem.space) and options.surrogate != "gp" and not several
+        self._below = Below(problem, self._features, self._told) if lower else None
+        self._model = (
+            SeveralModel(options, problem, self._features, rng)
+            if several
+            else Model(options, problem, self._features, rng, self._below)
+        )
         self._searcher = Searcher(options, problem.space, self._features, self._repair, rng)
         d = len(self._searcher.columns)
         wide = d > WIDE if options.trust_region == "auto" else bool(options.trust_region) and d > 0
-        self._region = Region(d, options.batch) if wide else None
+        self._region = Region(d, options.batch) if wide and not lower and not several else None
         self._again = 0  # rows up to which points are spread over the space because a box was given up
         self._dull = False  # whether the best place known had nothing left to gain at the last ask
         self._points = all_points(problem.space)
@@ -76,7 +92,7 @@ class FastRun:
         hyper = self._model.objective.hyper
         facts: dict[str, Any] = {"engine": "fast"}
         if hyper is not None:
-            facts["lengthscales"] = [float(v) for v in hyper.lengthscales]
+            facts["lengthscales"] = [float(v) for v in hyper.lengthscales if np.isfinite(v)]
             facts["noise"] = float(hyper.noise)
         return facts
 
@@ -97,6 +113,8 @@ class FastRun:
             if row is None:
                 break
             self._told.asked(row[None, :])
+            if self._below is not None:
+                self._below.asked(row)
             rows.append(row)
         if not rows:
             raise StopAsking(f"all {len(self._points)} points have been asked for")  # type: ignore[arg-type]
@@ -110,31 +128,64 @@ class FastRun:
             left = self._points if self._noisy else self._points[~told.seen(self._points)]
             if not len(left):
                 return None
-        succeeded = int((~told.failed).sum())
-        if succeeded < FEWEST or len(told) + len(told.pending) < max(self._n_initial, self._again):
-            row: Batch = self._design.draw(1, told)[0]
-            if left is not None and not self._noisy and told.seen(row[None, :])[0]:
-                row = left[int(self._rng.integers(len(left)))]
+        row = self._opening(left)
+        if row is not None:
             return row
+        below = self._below
+        confirming = below is not None and below.due
         try:
-            score = self._model.score(told)
+            score = self._model.score(told, confirming)
         except np.linalg.LinAlgError:  # no factorisation of what was told: look elsewhere, never crash
             return self._elsewhere(left)
         if left is not None:
             some = left if len(left) <= 4096 else left[self._rng.choice(len(left), 4096, replace=False)]
-            return np.array(some[int(np.argmax(score.at(self._features, some)))])
+            row = np.array(some[int(np.argmax(score.at(self._features, some)))])
+        else:
+            row = self._maximum(score, deadline)
+        if row is None:
+            return self._elsewhere(left)
+        return row if below is None or confirming else self._at_level(row, below)
+
+    def _opening(self, left: Batch | None) -> Batch | None:
+        """Return the next of the first points (width,), None after the last."""
+        told, n_first = self._told, self._n_initial
+        if self._below is not None:
+            row = self._below.opening(lambda: self._design.draw(1, told)[0], n_first)
+            if row is not None:
+                return row
+            n_first = 0
+        succeeded = int((~told.failed).sum())
+        if succeeded >= FEWEST and len(told) + len(told.pending) >= max(n_first, self._again):
+            return None
+        row = self._design.draw(1, told)[0]
+        if left is not None and not self._noisy and told.seen(row[None, :])[0]:
+            row = left[int(self._rng.integers(len(left)))]
+        return np.asarray(row)
+
+    def _maximum(self, score: Score, deadline: float | None) -> Batch | None:
+        """Return the point (width,) with the largest score that is worth an evaluation, None if none was found."""
+        told = self._told
         if self._dull:  # every second point looks elsewhere
             self._dull = False
             for row in self._other_basin(score, deadline):
                 if self._is_new(row):
                     return np.asarray(row)
-        X, values = self._searcher.best(score, told, self._box(), deadline)
+        X, values = self._searcher.best(score, told, self._box(), deadline, centres=self._model.centres)
         exhausted = len(X) > 0 and score.best is not None and values[0] < EXHAUSTED
-        self._dull = bool(exhausted) and self._region is None
+        one = self._told.F.shape[1] == 1 and self._below is None
+        self._dull = bool(exhausted) and self._region is None and one
         for row in X:
             if self._is_new(row):
                 return np.asarray(row)
-        return self._elsewhere(left)
+        return None
+
+    def _at_level(self, row: Batch, below: Below) -> Batch:
+        """Return a point at the fidelity that tells most about it per cost, of those it is new at."""
+        assert isinstance(self._model.main, FidelityGP)
+        for other in below.at_level(row, self._model.main):
+            if self._is_new(other):
+                return np.asarray(other)
+        return row
 
     def _other_basin(self, score: Score, deadline: float | None) -> Batch:
         """Return where to improve on the best rows outside the places in which nothing is left to gain, (k, width)."""
@@ -179,6 +230,8 @@ class FastRun:
     def tell(self, X: Batch, evaluation: Evaluation) -> None:
         """Note the values of X (n, width); models are fitted when they are next needed."""
         self._told.tell(X, evaluation)
+        if self._below is not None:
+            self._below.tell(self._told.X, evaluation.cost)
         if self._region is not None:
             first, n = self._region.n_restarts, len(self._told)
             self._region.tell(merits(evaluation), n)
@@ -216,4 +269,9 @@ class FastRun:
             setattr(self, name, value)
 
     def _fixed(self) -> dict[str, Any]:
-        return {"space": self._space, "repair": self._repair, "options": self._options}
+        return {
+            "space": self._space,
+            "repair": self._repair,
+            "options": self._options,
+            "problem": self._problem,
+        }

@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from optengine.solvers.bayes.acquisition import log_feasible
 from optengine.solvers.bayes.basins import Basins
 from optengine.solvers.bayes.design import n_initial
+from optengine.solvers.bayes.fidelity import Below
 from optengine.solvers.bayes.score import Score
 from optengine.solvers.bayes.told import Told
 from optengine.surrogates.features import Features
+from optengine.surrogates.fidelity import FidelityFit, FidelityGP, FidelityHyper, Layout
 from optengine.surrogates.fit import Fit, Prior
 from optengine.surrogates.gp import GP, Hyper, Shape
 from optengine.surrogates.outcomes import constraint_scaling, objective_scaling
@@ -55,17 +57,21 @@ class Part:
         if self.hyper is None or n - self.fitted >= (1 if n <= LARGE else EVERY_LARGE) or n < self.fitted:
             self._refit(Z, y, noise, rng)
         assert self.hyper is not None
-        return GP(self.shape, self.hyper, Z, y, noise)
+        return self._process(self.hyper, Z, y, noise)
+
+    def _posterior(self, Z: Floats, y: Floats, noise: Floats | None) -> Fit:
+        return Fit(self.shape, self.prior, Z, y, noise)
+
+    def _process(self, hyper: Hyper, Z: Floats, y: Floats, noise: Floats | None) -> GP:
+        return GP(self.shape, hyper, Z, y, noise)
 
     def _refit(self, Z: Floats, y: Floats, noise: Floats | None, rng: Generator) -> None:
         n = len(y)
         if self.hyper is None and n > COLD_POINTS:  # a subset shows where to start
             some = np.sort(rng.choice(n, COLD_POINTS, replace=False))
-            self._anew(
-                Fit(self.shape, self.prior, Z[some], y[some], None if noise is None else noise[some]), rng
-            )
+            self._anew(self._posterior(Z[some], y[some], None if noise is None else noise[some]), rng)
             self.restarted = n
-        fit = Fit(self.shape, self.prior, Z, y, noise)
+        fit = self._posterior(Z, y, noise)
         if self.hyper is None or (n <= AGAIN_MOST and n - self.restarted >= AGAIN):
             self._anew(fit, rng)
             self.restarted = n
@@ -82,14 +88,42 @@ class Part:
         self.hyper = fit.maximum(starts, COLD_ITERATIONS)[0]
 
 
+@dataclass
+class LayeredPart(Part):
+    """The model of an objective with fidelities."""
+
+    layout: Layout | None = None
+
+    def _posterior(self, Z: Floats, y: Floats, noise: Floats | None) -> Fit:
+        assert self.layout is not None
+        return FidelityFit(self.layout, self.prior, Z, y, noise)
+
+    def _process(self, hyper: Hyper, Z: Floats, y: Floats, noise: Floats | None) -> GP:
+        assert self.layout is not None
+        assert isinstance(hyper, FidelityHyper)
+        return FidelityGP(self.layout, hyper, Z, y, noise)
+
+
 class Model:
     """Everything a run believes.
 
     Args:
         options, problem: of the run. features: of the space. rng: of fits and samples.
+        below: cheap versions of the objective, if they are used.
+
+    Attributes:
+        main: the objective's process of the last ask. centres: rows told that are best by it, best first, where the
+            values themselves do not say so because they are of several fidelities.
     """
 
-    def __init__(self, options: BO, problem: Problem, features: Features, rng: Generator) -> None:
+    def __init__(
+        self,
+        options: BO,
+        problem: Problem,
+        features: Features,
+        rng: Generator,
+        below: Below | None = None,
+    ) -> None:
         self._options, self.features, self._rng = options, features, rng
         self._n_first = 2 * n_initial(problem.space, options.n_initial)
         self.noisy = problem.noisy or bool(options.noise)
@@ -98,34 +132,56 @@ class Model:
         shape = Shape.of(features, kernel, options.warping)
         plain = Shape.of(features, kernel)
         prior = NOISY if self.noisy else EXACT
-        self.objective = Part(shape, prior)
+        self._layout = None if below is None else below.layout(plain)
+        self.objective = (
+            Part(shape, prior) if below is None else LayeredPart(plain, prior, layout=self._layout)
+        )
+        self.main: GP | None = None
+        self.centres: NDArray[np.int64] | None = None
         self.constraints = [
             Part(plain, EXACT if not self.noisy else NOISY) for _ in range(problem.n_constraints)
         ]
         self.failure = Part(plain, LABELS)
         self.data: tuple[Floats, Floats, Floats | None] | None = None  # of the objective's last fit
 
-    def score(self, told: Told) -> Score:
-        """Fit what is due and return the score of points, given what is pending."""
+    def score(self, told: Told, confirming: bool = False) -> Score:
+        """Fit what is due and return the score of points, given what is pending.
+
+        With fidelities it is the score of points at the target; `confirming`: to improve on the best value told there,
+        and else on the best of what the function may be there at the points told.
+        """
         good = self._kept(told)
         Z, y = self.features.of(told.X[good]), told.F[good, 0]
         scaling = objective_scaling(y, max(self._n_first, int((~told.own[good]).sum())))
         noise = self._noise(told.noise[good, 0], y, scaling)
-        main = self.objective.fit(Z, scaling(y), noise, self._rng)
+        self.main = main = self.objective.fit(Z, scaling(y), noise, self._rng)
         self.data = (Z, scaling(y), noise)
+        limits, failing = self._limits(told, good, Z)
+        feasible: NDArray[np.bool_] = np.asarray((told.G[good] <= 0).all(axis=1))
+        pending = self.features.of(told.pending) if len(told.pending) else None
+        sampled = self._sampled
+        if self._layout is not None:
+            exact = confirming & feasible & (self._layout.away(Z) == 0)
+            sampled = self.noisy or not exact.any()
+            self.centres = self._believed_best(main, Z, good, feasible)
+            feasible = exact if exact.any() else feasible
+            Z = self._layout.at_target(Z)
+            pending = None if pending is None else self._layout.at_target(pending)
+        score = self._conditioned(main, limits, scaling(y), feasible, Z, pending, sampled)
+        return Score(score.main, score.limits, score.best, failing)
+
+    def _limits(self, told: Told, good: NDArray[np.int64], Z: Floats) -> tuple[list[GP], bool]:
+        """Return the processes of the constraints and, as the last one, of failures, and whether there are any."""
         limits = [
             part.fit(Z, constraint_scaling(told.G[good, i]), None, self._rng)
             for i, part in enumerate(self.constraints)
         ]
-        feasible: NDArray[np.bool_] = np.asarray((told.G[good] <= 0).all(axis=1))
         failing = bool(told.failed.any())
         if failing:
             every = self.features.of(told.X)
             labels = np.where(told.failed, FAILED, SUCCEEDED)
             limits.append(self.failure.fit(every, labels, None, self._rng))
-        pending = self.features.of(told.pending) if len(told.pending) else None
-        score = self._conditioned(main, limits, scaling(y), feasible, Z, pending)
-        return Score(score.main, score.limits, score.best, failing)
+        return limits, failing
 
     def _kept(self, told: Told) -> NDArray[np.int64]:
         """Rows that the models are conditioned on: all that succeeded, or of very many the best and the latest."""
@@ -153,15 +209,17 @@ class Model:
         feasible: NDArray[np.bool_],
         Z: Floats,
         pending: Floats | None,
+        sampled: bool,
     ) -> Score:
         """Sample what is not known, the values behind noise and those still to come, and condition on it."""
         best = float(y[feasible].min()) if feasible.any() else None
         anchors = []
-        noisy = self._sampled and best is not None
+        noisy = sampled and best is not None
         if noisy:
-            believed = main.look(Z[feasible])
+            places = np.unique(Z[feasible], axis=0) if self._layout is not None else Z[feasible]
+            believed = main.look(places)
             order = np.argsort(believed.mean[:, 0] - 0.5 * np.sqrt(believed.variance), kind="stable")
-            anchors.append(Z[feasible][order[:ANCHORS]])
+            anchors.append(places[order[:ANCHORS]])
         if pending is not None:
             anchors.append(pending)
         if not anchors:
@@ -186,6 +244,13 @@ class Model:
                 chance += log_feasible(look.mean[:, 0], look.variance)[0]
             hopeful = np.concatenate([hopeful[: -len(pending)], hopeful[-len(pending) :][chance > -0.7]])
         return Score(main, limits, hopeful.min(axis=0))
+
+    @staticmethod
+    def _believed_best(
+        main: GP, Z: Floats, good: NDArray[np.int64], feasible: NDArray[np.bool_]
+    ) -> NDArray[np.int64]:
+        """Rows told, those first whose values at the target are believed to be low, feasible ones before all others."""
+        return np.asarray(good[np.lexsort((main.look(Z).mean[:, 0], ~feasible))])
 
     def basins(self, told: Told) -> Basins:
         """Return what is needed to leave the places that are exhausted; after `score`."""

@@ -50,6 +50,7 @@ class Searcher:
         box: tuple[Floats, Floats] | None,
         deadline: float | None,
         away: Away | None = None,
+        centres: NDArray[np.int64] | None = None,
     ) -> tuple[Batch, Floats]:
         """Return local maxima (k, width) of the score with their values (k,), best first.
 
@@ -57,11 +58,12 @@ class Searcher:
             score, told: to maximise, and what is known.
             box: (d,) bounds of the reals in the unit cube. deadline: `time.monotonic()` after which to settle.
             away: places that points must keep out of.
+            centres: rows told around which to look, best first; None: the best by their values.
         """
         n, starts = self._options.n_raw, self._options.n_starts
         if away is not None:  # looked for several times in one ask
             n, starts = max(n // 3, 1), max(starts // 2, 1)
-        X = self.candidates(told, box, n)
+        X = self.candidates(told, box, n, centres)
         if away is not None:
             X = X[away.outside(self._features.of(X))]
             if not len(X):
@@ -89,10 +91,17 @@ class Searcher:
 
     # -- candidates --------------------------------------------------------------------------------------------
 
-    def candidates(self, told: Told, box: tuple[Floats, Floats] | None, n: int) -> Batch:
-        """Return n points to look at first: spread over the space, and around the best rows known."""
-        good = np.flatnonzero(~told.failed)
-        order = good[np.argsort(self._merit(told)[good], kind="stable")]
+    def candidates(
+        self,
+        told: Told,
+        box: tuple[Floats, Floats] | None,
+        n: int,
+        order: NDArray[np.int64] | None = None,
+    ) -> Batch:
+        """Return n points to look at first: spread over the space, and around the best rows known (`order`)."""
+        if order is None:
+            good = np.flatnonzero(~told.failed)
+            order = good[np.argsort(self._merit(told)[good], kind="stable")]
         centres = told.X[order[:BEST_ROWS]]
         parts = [self._around(centres, n // 2)] if len(centres) else []
         rest = n - sum(len(p) for p in parts)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
+from botorch.utils.multi_objective.hypervolume import infer_reference_point
+from botorch.utils.multi_objective.pareto import is_non_dominated
 from numpy.typing import NDArray
 
 from optengine.solvers.bayes.told import Told
@@ -65,6 +69,25 @@ def targets(told: Told, noise: float | None, cut: bool, tasks: NDArray[np.int64]
     V = _variances(told.noise[rows], noise, scale, G.shape[1])
     feasible = np.asarray((G <= 0.0).all(axis=1))
     return Targets(rows, Y, bent, V, center, scale, feasible)
+
+
+def reference(
+    point: Sequence[float] | None, signs: Floats, t: Targets, usable: NDArray[np.bool_]
+) -> torch.Tensor:
+    """Return the reference point (k,), to be maximised beyond: the user's, or one a little behind the front so far.
+
+    Args:
+        point: the user's, in the objectives' units. signs: (k,) -1 where they are maximised.
+        t, usable: what was told, and which rows count.
+    """
+    if point is not None:
+        return torch.from_numpy(-(np.array(point) * signs - t.center) / t.scale)
+    Y = torch.from_numpy(t.Y[usable] if usable.any() else t.Y)
+    front = Y[is_non_dominated(Y)]
+    if len(front) < 3:  # the nadir of so few points would shut out most of the front to come
+        return torch.quantile(Y, 0.1, dim=0) - 0.1
+    inferred: torch.Tensor = infer_reference_point(front)
+    return inferred
 
 
 def _standard(F: Floats, cut: bool) -> tuple[Floats, Floats, Floats]:

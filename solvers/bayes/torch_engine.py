@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from botorch.utils.multi_objective.hypervolume import infer_reference_point
 from botorch.utils.multi_objective.pareto import is_non_dominated
 from numpy.random import Generator
 from numpy.typing import NDArray
@@ -14,10 +13,11 @@ from numpy.typing import NDArray
 from optengine.backends.repair import Repair
 from optengine.core.space import Batch
 from optengine.solvers.bayes import torch_acquisition as acquisition, torch_risk as risk
+from optengine.solvers.bayes.fidelity import Costs, Schedule, levels_of
 from optengine.solvers.bayes.told import Told
-from optengine.solvers.bayes.torch_data import Targets, targets
+from optengine.solvers.bayes.torch_data import Targets, reference, targets
 from optengine.solvers.bayes.torch_features import Features
-from optengine.solvers.bayes.torch_fidelity import Costs, Schedule, levels_of
+from optengine.solvers.bayes.torch_fidelity import log_costs
 from optengine.solvers.bayes.torch_plan import LOWER, THEN_LEVEL, Plan
 from optengine.solvers.bayes.torch_search import Search
 from optengine.solvers.bayes.torch_success import Success
@@ -42,7 +42,7 @@ class Engine:
     def __init__(self, plan: Plan, problem: Problem, told: Told, repair: Repair, rng: Generator) -> None:
         self.plan, self._problem, self._told, self._repair, self._rng = plan, problem, told, repair, rng
         self.space, self.features = problem.space, Features(problem.space)
-        self.costs = Costs(problem, self.features, self.space)
+        self.costs = Costs(problem, self.space)
         self.k, self.m = problem.n_objectives, problem.n_constraints
         self.tasks: NDArray[np.int64] | None = (
             None  # (rows told,) where runs before this one are another task
@@ -270,7 +270,9 @@ class Engine:
             baseline=tensor(self._inputs(self._told.X[t.rows][counts])),
             pending=tensor(self._inputs(pending)) if len(pending) else None,
             candidates=candidates,
-            reference=self._reference(t, usable) if self.k > 1 else None,
+            reference=reference(self.plan.reference_point, self._problem.signs, t, usable)
+            if self.k > 1
+            else None,
             ensemble=self.plan.surrogate in ENSEMBLES,
             project=self._project if lower else None,
             seed=int(self._rng.integers(2**31)),
@@ -294,7 +296,9 @@ class Engine:
         if feasible is not None and self.plan.surrogate == "multitask":
             feasible = _AtTask(feasible)
         logarithmic = name in acquisition.LOGARITHMIC
-        cost = self.costs.logarithm(self.plan.torch.cost_weight) if lower else None
+        cost = (
+            log_costs(self.costs, self.features, self.space, self.plan.torch.cost_weight) if lower else None
+        )
         floor = (s.best or 0.0) if name == "ucb" else 0.0
         return acquisition.Weighted(base, logarithmic, floor, self._success.log_chance, feasible, cost)
 
@@ -314,18 +318,6 @@ class Engine:
         for column, target in self.space.fidelity.values():
             X[:, column] = target
         return torch.from_numpy(self.features(X)[0, self.features.fidelity])
-
-    def _reference(self, t: Targets, usable: NDArray[np.bool_]) -> torch.Tensor:
-        """The reference point (k,), to be maximised beyond: the user's, or one a little behind the front so far."""
-        point = self.plan.torch.reference_point
-        if point is not None:
-            return torch.from_numpy(-(np.array(point) * self._problem.signs - t.center) / t.scale)
-        Y = torch.from_numpy(t.Y[usable] if usable.any() else t.Y)
-        front = Y[is_non_dominated(Y)]
-        if len(front) < 3:  # the nadir of so few points would shut out most of the front to come
-            return torch.quantile(Y, 0.1, dim=0) - 0.1
-        reference: torch.Tensor = infer_reference_point(front)
-        return reference
 
     # -- Thompson sampling ---------------------------------------------------------------------------------------
 

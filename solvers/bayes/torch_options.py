@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,8 +22,6 @@ class TorchOptions:
         maxiter: L-BFGS steps of the acquisition's search, >= 1. fit_maxiter: of the model's fit, >= 1.
         n_optima: sampled optima behind entropy searches, >= 1.
         beta: weight of the variance in "ucb", > 0.
-        reference_point: point that all of the front is better than, in the objectives' own units and directions; None:
-            inferred from the front so far.
         risk: what is minimised in place of the value at x itself when x cannot be set exactly: "expectation", "var"
             (the `risk_level` quantile), "cvar" (the mean beyond it) or "worst" of the values around x. The engine's
             incumbent stays the best value observed; `details["recommended"]` holds the most robust point.
@@ -43,7 +41,6 @@ class TorchOptions:
     fit_maxiter: int = 75
     n_optima: int = 16
     beta: float = 4.0
-    reference_point: Sequence[float] | None = None
     risk: str | None = None
     risk_level: float = 0.8
     input_noise: float | Mapping[str, float] = 0.05
@@ -71,11 +68,6 @@ class TorchOptions:
             raise OptionError(
                 f"input_noise must be a number >= 0, or a dict of them by names, got {spread!r}"
             )
-        point = self.reference_point
-        if point is not None and (
-            isinstance(point, str) or not isinstance(point, Sequence) or not all(_number(v) for v in point)
-        ):
-            raise OptionError(f"reference_point must be a list of numbers, got {point!r}")
 
 
 def _number(value: Any) -> bool:

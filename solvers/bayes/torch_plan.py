@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -35,7 +35,7 @@ class Plan:
     Attributes:
         acquisition, surrogate: settled names. kernel: "rbf" or "matern52". warping: of numbers.
         lower: whether lower fidelities are evaluated. gradients: whether the problem gives derivatives.
-        noise, n_starts, n_raw, max_ask_seconds: the solver's options. torch: the engine's.
+        noise, reference_point, n_starts, n_raw, max_ask_seconds: the solver's options. torch: the engine's.
     """
 
     acquisition: str
@@ -45,6 +45,7 @@ class Plan:
     lower: bool
     gradients: bool
     noise: float | None
+    reference_point: Sequence[float] | None
     n_starts: int
     n_raw: int
     max_ask_seconds: float | None
@@ -70,6 +71,7 @@ def plan_for(options: BO, problem: Problem) -> Plan:
         lower=lower,
         gradients=options.surrogate == "gradients",
         noise=options.noise,
+        reference_point=options.reference_point,
         n_starts=options.n_starts,
         n_raw=options.n_raw,
         max_ask_seconds=options.max_ask_seconds,
@@ -162,11 +164,7 @@ def refusal(options: BO, problem: Problem) -> str | None:
     for broken, reason in checks:
         if broken:
             return reason
-    return (
-        _risk(torch, problem, acquisition, surrogate)
-        or _points(torch, problem)
-        or _gradients(problem, surrogate)
-    )
+    return _risk(torch, problem, acquisition, surrogate) or _gradients(problem, surrogate)
 
 
 def _risk(torch: TorchOptions, problem: Problem, acquisition: str, surrogate: str) -> str | None:
@@ -187,15 +185,6 @@ def _risk(torch: TorchOptions, problem: Problem, acquisition: str, surrogate: st
         for name in torch.input_noise:
             if name not in reals:
                 return f"input_noise names {name!r}, which is no real variable{did_you_mean(name, reals)}"
-    return None
-
-
-def _points(torch: TorchOptions, problem: Problem) -> str | None:
-    point = torch.reference_point
-    if point is not None and len(point) != problem.n_objectives:
-        return (
-            f"reference_point must have {problem.n_objectives} numbers, one an objective, got {list(point)}"
-        )
     return None
 
 

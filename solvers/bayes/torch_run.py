@@ -32,6 +32,8 @@ Floats = NDArray[np.float64]
 class TorchRun:
     """State of one run: what was told, the hyperparameters of the last fit, the stream of random numbers."""
 
+    replayable = False  # torch's sums depend on threads, and repeated asks would cost what they cost at first
+
     def __init__(self, options: BO, problem: Problem, rng: Generator) -> None:
         require_torch()
         self.batch = options.batch
@@ -136,7 +138,7 @@ class TorchRun:
 
     def _begun_below(self) -> Batch | None:
         """The next of the first points, at the cheapest fidelity, or None after the last."""
-        from optengine.solvers.bayes.torch_fidelity import at
+        from optengine.solvers.bayes.fidelity import at
 
         if self._first is None:
             points = self._design.draw(2 * self._n_initial, self._told)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 import sys
 import textwrap
@@ -12,7 +11,7 @@ import numpy as np
 import pytest
 
 import optengine as oe
-from optengine.core.errors import OptionError, SolverNotSuitable
+from optengine.core.errors import OptionError
 from optengine.core.evaluation import Evaluation
 from optengine.core.solver import StopAsking
 from optengine.core.space import (
@@ -26,7 +25,7 @@ from optengine.core.space import (
     Simplex,
     Space,
 )
-from optengine.solvers.bayes import BO
+from optengine.solvers.bayes import BO, TorchOptions
 from optengine.solvers.bayes.points import all_points
 from optengine.solvers.bayes.region import LEAST, Region
 
@@ -298,11 +297,12 @@ def test_thousands_of_values_are_cropped() -> None:
     assert len(run._model._kept(run._told)) <= model.MOST_POINTS
 
 
-def test_snapshots_go_on_as_if_nothing_happened() -> None:
+@pytest.mark.parametrize("options", [{}, {"trust_region": True}])
+def test_snapshots_go_on_as_if_nothing_happened(options: dict[str, Any]) -> None:
     space = Space([(0.0, 1.0)] * 2, where=[Predicate(lambda x: x[0] + x[1] < 1.5)])
     problem = oe.Problem(lambda x: float(((x - 0.3) ** 2).sum()), space)
-    run, _ = run_on(problem, 9)
-    twin = BO().start(problem, np.random.default_rng(5))
+    run, _ = run_on(problem, 9, **options)
+    twin = BO(**options).start(problem, np.random.default_rng(5))
     twin.restore(run.snapshot())
     for i in range(3):
         X, Y = run.ask(1), twin.ask(1)
@@ -352,26 +352,7 @@ def test_options_are_checked(option: str, value: Any) -> None:
 def test_what_only_botorch_has() -> None:
     with pytest.raises(OptionError, match="acquisition of engine 'fast'"):
         BO(engine="fast", acquisition="kg")
-    two = oe.Problem(lambda x: (0.0, 1.0), [(0, 1)], objectives=["a", "b"])
-    with pytest.raises(SolverNotSuitable, match="one objective"):
-        oe.solve(two, solver=BO(engine="fast"), budget=5)
     assert BO(acquisition="kg").engine_for(BRANIN) == "botorch"
-    assert BO().engine_for(two) == "botorch"
+    assert BO(torch=TorchOptions(risk="var")).engine_for(BRANIN) == "botorch"
+    assert BO(torch=TorchOptions()).engine_for(BRANIN) == "fast"
     assert BO().engine_for(BRANIN) == "fast"
-
-
-def test_fidelities_are_for_botorch(monkeypatch: pytest.MonkeyPatch) -> None:
-    space = Space(x=Real(0, 1), epochs=Integer(1, 9, fidelity=True))
-    problem = oe.Problem(lambda x, epochs: x / epochs, space)
-    assert BO().engine_for(problem) == "botorch"
-    assert BO(engine="fast").engine_for(problem) == "fast"
-    found = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "botorch" else found(name))
-    reason = BO().refuses(problem)
-    assert reason is not None
-    assert "pip install 'optengine[bayes]'" in reason
-    assert "engine='fast', which evaluates at the target only" in reason
-    with pytest.raises(SolverNotSuitable, match="at the target only"):
-        oe.solve(problem, solver=BO(), budget=5)
-    result = oe.solve(problem, solver=BO(engine="fast"), budget=6, seed=0)
-    assert (result.history.X[:, 1] == 9).all()

@@ -19,9 +19,9 @@ from optengine.core.problem import Objective, Problem  # noqa: E402
 from optengine.core.space import Categorical, Integer, Ordinal, Permutation, Real, Row, Space  # noqa: E402
 from optengine.engine import solve  # noqa: E402
 from optengine.solvers.bayes import BO  # noqa: E402
+from optengine.solvers.bayes.fidelity import Costs, Schedule, levels_of  # noqa: E402
 from optengine.solvers.bayes.torch_acquisition import MAKERS, Situation, make  # noqa: E402
 from optengine.solvers.bayes.torch_features import Features  # noqa: E402
-from optengine.solvers.bayes.torch_fidelity import Costs, Schedule, levels_of  # noqa: E402
 from optengine.solvers.bayes.torch_gradient import KnowledgeGradient  # noqa: E402
 from optengine.solvers.bayes.torch_options import TorchOptions  # noqa: E402
 from optengine.solvers.bayes.torch_search import Search  # noqa: E402
@@ -168,7 +168,7 @@ def test_continuous_fidelities_and_reported_costs() -> None:
 def test_costs_are_learnt_from_what_is_told() -> None:
     problem = Problem(cheap, Space(x=Real(0, 1), s=Integer(1, 27, log=True, fidelity=True)))
     space = problem.space
-    costs = Costs(problem, Features(space), space)
+    costs = Costs(problem, space)
     X = space.sample(30, np.random.default_rng(0))
     costs.learn(X, 2.0 * X[:, 1] ** 1.5)
     np.testing.assert_allclose(costs(X), 2.0 * X[:, 1] ** 1.5, rtol=0.05)
@@ -177,7 +177,7 @@ def test_costs_are_learnt_from_what_is_told() -> None:
 def test_the_first_points_are_cheap_and_the_targets_turn_comes() -> None:
     problem = ladder()
     space = problem.space
-    schedule = Schedule(space, Costs(problem, Features(space), space))
+    schedule = Schedule(space, Costs(problem, space))
     X = space.sample(20, np.random.default_rng(0))
     assert schedule.first(6, X[:1]) == [{1: 0.0}] * 12
     assert not schedule.due(X[:1])
@@ -191,7 +191,7 @@ def test_the_first_points_are_cheap_and_the_targets_turn_comes() -> None:
 def test_the_first_points_cost_no_more_than_half_of_as_many_at_the_target() -> None:
     problem = ladder(cost=lambda x: 9.0 + x["s"] / 3.0)
     space = problem.space
-    schedule = Schedule(space, Costs(problem, Features(space), space))
+    schedule = Schedule(space, Costs(problem, space))
     assert len(schedule.first(6, space.sample(1, np.random.default_rng(0)))) == 3
 
 
@@ -227,8 +227,10 @@ def test_fronts_are_found(acquisition: str, options: dict[str, Any]) -> None:
     problem = Problem(
         trade, [(0.0, 1.0)] * 2, objectives=["cost", Objective("gain", "maximize")], constraints="heat"
     )
-    torch_options = TorchOptions(maxiter=10, fit_maxiter=15, n_samples=8, **options)
-    solver = BO(engine="botorch", acquisition=acquisition, n_raw=32, n_starts=2, torch=torch_options)
+    torch_options = TorchOptions(maxiter=10, fit_maxiter=15, n_samples=8)
+    solver = BO(
+        engine="botorch", acquisition=acquisition, n_raw=32, n_starts=2, torch=torch_options, **options
+    )
     result = solve(problem, solver, budget=12, seed=0)
     assert result.front is not None
     volume = moocore.hypervolume(result.front.F * np.array([1.0, -1.0]), ref=np.array([1.0, 1.0]))

@@ -218,7 +218,6 @@ def test_missing_torch_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
         ("risk_level", 1.0),
         ("input_noise", -1.0),
         ("input_noise", {}),
-        ("reference_point", "far"),
         ("cost_weight", float("nan")),
     ],
 )
@@ -244,7 +243,7 @@ def two(x: np.ndarray) -> tuple[float, float]:
         ({"surrogate": "gradients"}, Problem(bowl, BOX), "gradient"),
         ({"torch": TorchOptions(risk="var")}, Problem(bowl, Space(Integer(0, 9, shape=2))), "real variable"),
         (
-            {"torch": TorchOptions(reference_point=[1.0])},
+            {"reference_point": [1.0]},
             Problem(two, BOX, objectives=["a", "b"]),
             "2 numbers",
         ),
@@ -274,3 +273,12 @@ def test_told_rows_may_come_in_any_order() -> None:
         told.ids = np.array(rows)
         run.tell(X[rows], told)
     assert problem.space.contains(run.ask(2)).all()
+
+
+def test_a_run_says_that_it_is_not_repeated() -> None:
+    """Where "auto" resolves to BoTorch by the problem alone, the solver's options do not know."""
+    five = Problem(lambda x: [float(x[0])] * 5, BOX, objectives=list("abcde"))
+    solver = BO()
+    assert solver.replayable
+    assert not solver.start(five, np.random.default_rng(0)).replayable
+    assert not BO(torch=TorchOptions(risk="var")).replayable
