@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from optengine.backends.quiet import quiet
 from optengine.backends.running import Events
 from optengine.backends.terms import LinearResult, LinearStatus, Task, settled
 from optengine.core.errors import OptEngineError
@@ -37,6 +38,7 @@ class Answer:
     bound: float
     nodes: int
     message: str
+    reduced_costs: Floats | None = None
 
 
 def load() -> None:
@@ -185,7 +187,8 @@ class _Direct:
 
     def run(self) -> Answer:
         highs = self._highs
-        highs.run()
+        with quiet():
+            highs.run()
         info, status = highs.getInfo(), highs.getModelStatus()
         number = int(status)
         solved = int(info.primal_solution_status) == SOLVED_FEASIBLY
@@ -194,7 +197,9 @@ class _Direct:
         message = f"HiGHS {self._core.HIGHS_VERSION_MAJOR}.{self._core.HIGHS_VERSION_MINOR}: "
         message += str(highs.modelStatusToString(status))
         if not self._whole:
-            return Answer(number, x if number == OPTIMAL else None, -np.inf, 0, message)
+            if number != OPTIMAL or x is None:
+                return Answer(number, None, -np.inf, 0, message)
+            return Answer(number, x, -np.inf, 0, message, np.array(highs.getSolution().col_dual))
         bound = float(info.mip_dual_bound)
         nodes = max(0, int(info.mip_node_count))
         return Answer(number, x, bound if np.isfinite(bound) else -np.inf, nodes, message)
@@ -210,13 +215,14 @@ def _through_milp(model: LinearModel, c: Floats, task: Task, presolve: bool) -> 
     if limits.nodes is not None:
         options["node_limit"] = limits.nodes
     lb, ub = _whole_bounds(model)
-    answer: Any = milp(
-        c,
-        integrality=model.integrality.astype(np.uint8),
-        bounds=Bounds(lb, ub),
-        constraints=LinearConstraint(model.A, model.lower, model.upper) if model.n_rows else (),
-        options=options,
-    )
+    with quiet():
+        answer: Any = milp(
+            c,
+            integrality=model.integrality.astype(np.uint8),
+            bounds=Bounds(lb, ub),
+            constraints=LinearConstraint(model.A, model.lower, model.upper) if model.n_rows else (),
+            options=options,
+        )
     found = re.search(
         r"HiGHS Status (\d+)", str(answer.message)
     )  # SciPy keeps the number in the message only
@@ -261,4 +267,12 @@ def _read(model: LinearModel, answer: Answer, status: LinearStatus) -> LinearRes
     value = float(model.value(x))
     exact = status is LinearStatus.OPTIMAL and not model.integrality.any()
     bound = value if exact else min(answer.bound, value)
-    return LinearResult(status=status, x=x, value=value, bound=bound, nodes=nodes, message=message)
+    return LinearResult(
+        status=status,
+        x=x,
+        reduced_costs=answer.reduced_costs,
+        value=value,
+        bound=bound,
+        nodes=nodes,
+        message=message,
+    )

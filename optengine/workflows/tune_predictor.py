@@ -75,6 +75,7 @@ def tune_predictor(
     pools: Sequence[tuple[MILP, Pool]] = (),
     backend: str = "auto",
     bare: bool = True,
+    jump: float | None = None,
     seed: int = 0,
     say: Callable[[str], None] | None = None,
 ) -> Predictor:
@@ -88,6 +89,7 @@ def tune_predictor(
         seconds: of solving in all. time_limit: of each run.
         pools: validation problems and their solutions, which give the radii.
         backend: of predict_and_search.
+        jump: of predict_and_search: share of a run for the local search before.
         bare: whether the bare solver is a candidate: where it wins, the predictor is set to restrict nothing.
         seed: of the runs.
         say: told what came of each candidate.
@@ -110,7 +112,7 @@ def tune_predictor(
             break
         traces = []
         for i in alive:
-            options: dict[str, Any] = {"predictor": predictor, "backend": backend, **left[i]}
+            options: dict[str, Any] = {"predictor": predictor, "backend": backend, "jump": jump, **left[i]}
             result = solve(
                 problem, "predict_and_search", time_limit=time_limit, seed=seed, device="cpu", options=options
             )
