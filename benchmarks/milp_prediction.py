@@ -3,8 +3,6 @@
     python benchmarks/milp_prediction.py --table --dir prediction   # the table; goes on where it stopped
     python benchmarks/milp_prediction.py --quick --dir prediction   # the same four classes on two instances each
     python benchmarks/milp_prediction.py --full --dir prediction    # every method on every instance, 10 s and 60 s
-    python benchmarks/milp_prediction.py --modes                    # seconds of the network's two forms
-    python benchmarks/milp_prediction.py --jumps                    # moves a second of the local search
 
 Classes: set covering (SC), combinatorial auctions (CA), item placement (IP), workload apportionment (WA) of
 optengine.problems.generators. Predictors learn from 40 "small" instances, seeds 0 to 39, a fifth for validation, pools
@@ -26,8 +24,8 @@ interval of the difference of the gaps. Every objective is evaluated anew from x
 value of all runs. Clocks count from the start of the search to the limit, the prediction included, the loading of
 libraries not.
 
-The table: 10 s for HiGHS, SCIP, CoCo, PS and the default on ten instances a class, the others on the first four
-(CP-SAT three); 60 s for the backend chosen, CoCo and the default on the first instance of each class. From nothing,
+The table: 10 s for HiGHS, SCIP, CoCo, PS and the default on ten instances a class, the others on the first
+three; 60 s for the backend chosen, CoCo and the default on the first instance of each class. From nothing,
 on one core: pools 14 minutes, training 8, tuning some 22, runs some 65. --quick, given what --dir holds of an earlier
 call: HiGHS, SCIP, CoCo, PS and the default on two instances a class at 10 s, seven minutes.
 Needs `pip install 'optengine[learn]'`.
@@ -50,7 +48,7 @@ import numpy as np
 from rows import Row, collect, interval
 
 import optengine as oe
-from optengine.problems.generators import generate, set_cover
+from optengine.problems.generators import generate
 from optengine.report.primal import incumbents, primal_gap, primal_integral
 
 CLASSES = {"SC": "set_cover", "CA": "auction", "IP": "item_placement", "WA": "workload"}
@@ -90,7 +88,7 @@ PLANS: dict[str, dict[float, dict[str, int]]] = {
     "quick": {10.0: dict.fromkeys(MAIN, 2)},
     "table": {
         10.0: dict.fromkeys(MAIN, 10)
-        | {"cpsat": 3, "conpas": 4, "hint": 4, "coco-no-competition": 4, "coco-no-contrast": 4},
+        | dict.fromkeys(("cpsat", "conpas", "hint", "coco-no-competition", "coco-no-contrast"), 3),
         60.0: {"best": 1, "coco": 1, "default": 1},
     },
     "full": {s: dict.fromkeys((*BARE, *PREDICTORS, "hint", "default"), 10) for s in (10.0, 60.0)},
@@ -163,8 +161,7 @@ def settle(name: str, plan: argparse.Namespace) -> dict[str, Any]:
         )
         settings[kind] = {key: tuned.settings[key] for key in ("k0", "k1", "radius")}
     for kind in PREDICTORS:
-        own = [c for c in candidates(predictors[kind], known) if c["k0"] == settings["coco"]["k0"]]
-        settings.setdefault(kind, own[0] if own else settings["coco"])
+        settings.setdefault(kind, _alike(settings["coco"], candidates(predictors[kind], known)))
     for rival, (solver, kind, options) in RIVALS.items():
         options = (
             options
@@ -187,6 +184,15 @@ def settle(name: str, plan: argparse.Namespace) -> dict[str, Any]:
     }
     path.write_text(json.dumps(stated))
     return stated
+
+
+def _alike(chosen: dict[str, Any], own: list[dict[str, Any]]) -> dict[str, Any]:
+    """Of a predictor's own candidates that with CoCo's k0 and k1, fixing what CoCo's fixes; else CoCo's settings."""
+    for one in own:
+        same = all(abs(one[name] - chosen[name]) < 1e-9 for name in ("k0", "k1"))
+        if same and (one["radius"] == 0) == (chosen["radius"] == 0):
+            return one
+    return chosen
 
 
 def _score(problems: list[Any], traces: dict[str, list[Any]]) -> dict[str, float]:
@@ -332,59 +338,6 @@ def measure(
     return found
 
 
-def jumps() -> None:
-    """What the local search does in a second of one core, on a tuning instance of each class."""
-    from optengine.kernels import feasibility_jump as kernel
-
-    print("class  rows x columns    prepared ms   moves/s   value after 0.1, 0.3, 1 and 3 CPU s")
-    for name, family in CLASSES.items():
-        problem = generate(family, "mid", TUNING)
-        kernel.search(rows := kernel.prepare(problem.model), kernel.begin(rows), 10, 0)
-        start = time.process_time()
-        rows = kernel.prepare(problem.model)
-        prepared, state, seen = time.process_time() - start, kernel.begin(rows), []
-        start = time.process_time()
-        for until in (0.1, 0.3, 1.0, 3.0):
-            while time.process_time() - start < until:
-                kernel.search(rows, state, 200, 0)
-            found = np.isfinite(state.numbers[kernel.BEST])
-            value = float(problem.evaluate(state.best[None]).F[0, 0] * problem.signs[0]) if found else np.nan
-            seen.append(f"{value:.6g}")
-        speed = state.counts[kernel.CLOCK] / (time.process_time() - start)
-        size = f"{problem.n_rows} x {problem.n_variables}"
-        print(f"{name:6} {size:16}{1e3 * prepared:12.1f}{speed:12.0f}   {', '.join(seen)}")
-
-
-def modes() -> None:
-    """CPU seconds of one thread, forward and backward, of the edge and the node form."""
-    import torch
-
-    from optengine.solvers.milp.learning.batches import batch_graphs
-    from optengine.solvers.milp.learning.features import bipartite_graph
-    from optengine.solvers.milp.learning.network import Network, NetworkOptions
-
-    torch.set_num_threads(1)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    print(f"{'rows x columns':16}{'edges':>8}  mode   forward   forward + backward   ({device}, seconds)")
-    for m, n in ((200, 400), (500, 1000), (1000, 2000)):
-        batch = batch_graphs([bipartite_graph(set_cover(0, m, n))], device)
-        for convolution in ("edge", "node"):
-            torch.manual_seed(0)
-            network = Network(NetworkOptions(convolution=convolution)).to(device)
-            times = []
-            for backward in (False, True):
-                each = []
-                for _ in range(7):
-                    start = time.process_time()
-                    value = network(batch).sum()
-                    if backward:
-                        value.backward()  # type: ignore[no-untyped-call]  # torch has no type for it
-                    float(value.detach())
-                    each.append(time.process_time() - start)
-                times.append(float(np.median(each[2:])))
-            print(f"{f'{m} x {n}':16}{len(batch.row):>8}  {convolution}  {times[0]:8.4f}   {times[1]:8.4f}")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -393,16 +346,11 @@ def main() -> None:
     which = parser.add_mutually_exclusive_group(required=True)
     for name in PLANS:
         which.add_argument(f"--{name}", dest="name", action="store_const", const=name)
-    which.add_argument("--modes", dest="name", action="store_const", const="modes")
-    which.add_argument("--jumps", dest="name", action="store_const", const="jumps")
     add("--dir", type=Path, help="keeps pools, predictors, settings and rows; the same line goes on")
     add("--classes", nargs="+", choices=list(CLASSES), default=list(CLASSES))
     add("--minutes", type=float, default=1e9, help="start no run after so many")
     add("--settle", action="store_true", help="train and tune, no more")
     plan = parser.parse_args()
-    if plan.name in ("modes", "jumps"):
-        (modes if plan.name == "modes" else jumps)()
-        return
     if plan.dir is None:
         parser.error(
             "training and tuning take minutes: name a folder with --dir, from which the same line goes on"

@@ -62,9 +62,10 @@ def warmup(report: Callable[[str, float], None] | None = None) -> float:
 def _structured() -> list[Problem]:
     """Small problems for the solvers that read a structure: one for each data type that they compile for."""
     from optengine.problems.dag import DAGProblem
+    from optengine.problems.milp import MILP
     from optengine.problems.minmax import MinMaxViolation
 
     rng = np.random.default_rng(0)
     sizes = ((12, 5, 1.0), (256, 64, 1.0), (12, 5, 0.5))  # dense, dense in float32, sparse
     minmax: list[Problem] = [MinMaxViolation.random(rng, m, n, density=share) for m, n, share in sizes]
-    return [*minmax, DAGProblem.random(rng, 6)]
+    return [*minmax, DAGProblem.random(rng, 6), MILP.random(rng)]

@@ -42,7 +42,7 @@ class FeasibilityJump:
     """Local search on the rows of a MILP: one column a move, rows and objective by weights that adapt. No bound.
 
     For models of which good solutions are wanted soon, or at all: it solves no linear programme, except for the best
-    real columns of a new incumbent. A move looks at up to 68 columns and costs O(nonzeros of each), microseconds to
+    real columns of a new incumbent. A move looks at up to 90 columns and costs O(nonzeros of each), microseconds to
     tens of them; the budget counts moves.
 
     Attributes:

@@ -7,9 +7,9 @@ their values at most `radius` times:
     sum over X0 of x_j  +  sum over X1 of (1 - x_j)  <=  radius,
 
 one row on the binaries themselves, without auxiliary variables. What differs from the paper: a restricted model that
-is infeasible or exhausted before the time is over is relaxed, step by step, down to the whole model; a bound of a
-restricted model is never reported, one of the whole model is. After the first phase the prediction guides
-neighbourhoods of the incumbent.
+is infeasible, exhausted, or without any point after a tenth of the time, is relaxed, step by step, down to the whole
+model; a bound of a restricted model is never reported, one of the whole model is. After the first phase the prediction
+guides neighbourhoods of the incumbent.
 """
 
 from __future__ import annotations
@@ -48,7 +48,9 @@ RADIUS = 0.15
 USUAL: dict[str, Any] = {  # where neither options nor predictor say anything
     "mode": "trust_region", "k0": 0.4, "k1": 0.0, "radius": RADIUS, "jump": JUMP, "first": 1.0, "backend": "auto"
 }  # fmt: skip
-GROWTH = 2.0  # of the radius, or of the share set free, when a restricted model is done
+GROWTH = 2.0  # of the radius when a restricted model is done
+BARREN_GROWTH = 4.0  # of the radius when a restricted model has shown nothing
+PATIENCE, LEAST_PATIENCE = 0.1, 0.2  # share of the time left, and seconds, in which it must show something
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,10 +203,13 @@ class PredictAndSearchRun:
         while radius < chosen and not stage.over:
             self.details["radii"].append(radius)
             restricted = fixed(model, zeros, ones) if radius == 0 else near(model, zeros, ones, radius)
-            result = stage.solve(restricted)
-            if not _done(result):
+            patience = max(PATIENCE * stage.seconds, LEAST_PATIENCE) if np.isfinite(stage.seconds) else np.inf
+            result = stage.solve(restricted, patience=patience)
+            barren = stage.desk.best is None
+            if not _done(result) and not barren:
                 return False
-            radius = max(1, math.ceil(GROWTH * radius)) if radius else max(1, math.ceil(RADIUS * chosen / 4))
+            growth = GROWTH if _done(result) else BARREN_GROWTH
+            radius = max(1, math.ceil(growth * radius)) if radius else max(1, math.ceil(RADIUS * chosen / 4))
         if stage.over:
             return False
         self.details["radii"].append(None)  # the whole model

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -168,3 +170,29 @@ def test_a_scipy_whose_highs_is_another_one_goes_through_milp(monkeypatch: pytes
     test_optimal_infeasible_unbounded()
     limited = solve_linear(knapsack(), nodes=0, hint=np.zeros(60))
     assert limited.status is LinearStatus.FEASIBLE
+
+
+def test_reduced_costs_of_an_optimum() -> None:
+    """min 2 x + 3 y + z, x + y >= 1: the dual of the row is 2, so that y costs 1 more than it is worth, and z 1."""
+    result = solve_linear(LinearModel([2, 3, 1], [[1, 1, 0]], lower=1, ub=5.0))
+    assert result.reduced_costs == pytest.approx([0, 1, 1])
+    assert solve_linear(LinearModel([2, 3], [[1, 1]], lower=1, integrality=True)).reduced_costs is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="C's stream is looked for under its name in glibc")
+def test_what_c_prints_does_not_reach_the_user() -> None:
+    code = """
+import ctypes, sys
+from optengine.backends.quiet import quiet
+say = ctypes.CDLL(None).puts
+say(b"before")
+with quiet():
+    say(b"one")
+    with quiet():
+        say(b"two")
+    say(b"three")
+    print("python", flush=True)
+say(b"after")
+"""
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert sorted(ran.stdout.split()) == ["after", "before", "python"]

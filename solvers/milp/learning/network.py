@@ -5,7 +5,7 @@ the variables of its constraints have in common (the intra-constraint competitiv
 
 Two forms of the half convolution: "edge" is the published one, with a non-linearity on each edge; "node" moves it to
 the sending node, so that a layer is two sparse products. CPU seconds of one thread for forward and backward pass of the
-full network at width 64 and depth 2, by `python benchmarks/milp_prediction.py --modes` (x86-64 with AVX-512, shared):
+full network at width 64 and depth 2, by `python benchmarks/milp_parts.py --modes` (x86-64 with AVX-512, shared):
 
 | set covering, rows x columns | edges   | edge  | node  |
 |---|---|---|---|
