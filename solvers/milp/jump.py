@@ -161,7 +161,7 @@ class Jumper:
             self._note(moves, took)
             if self._state.numbers[kernel.BEST] < value:
                 value = self._state.numbers[kernel.BEST]
-                desk.incumbent(self._state.best)
+                desk.incumbent(self._state.best + 0.0)  # no -0.0, which is another point to some
                 self._polish()
             moves = int(np.clip(moves * TURN / took, moves / 4 + 1, min(4 * moves, MOST_MOVES)))
             if time.perf_counter() - turn > 100 * TURN or moves % 7 == 0:

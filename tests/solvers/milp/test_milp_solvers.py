@@ -49,7 +49,7 @@ class Oracle:
 def test_small_models_are_solved(solver: str, seed: int) -> None:
     problem = easy(seed)
     best = linear.solve_linear(problem.model)
-    result = oe.solve(problem, solver, seed=0, time_limit=30)
+    result = oe.solve(problem, solver, seed=0, time_limit=90)
     assert result.fun == pytest.approx(-best.value)
     assert result.status == "optimal"
     assert result.bound == pytest.approx(result.fun, rel=1e-6)
