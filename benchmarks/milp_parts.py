@@ -14,7 +14,8 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUM
     os.environ.setdefault(_name, "1")
 
 import numpy as np
-from milp_prediction import CLASSES, TUNING
+from milp_prediction import TUNING
+from milp_table import CLASSES
 
 from optengine.problems.generators import generate, set_cover
 

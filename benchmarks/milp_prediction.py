@@ -22,8 +22,9 @@ on the tuning instances of our own searches (`RIVALS`), which begin with the loc
 Printed for each limit: mean primal gap in % to the best value of all runs, mean primal integral in seconds (gap 1
 before the first incumbent), the gap over that of the bare backend on the same instances, and the 90 % bootstrap
 interval of the difference of the gaps. Every objective is evaluated anew from x, every bound compared with the best
-value of all runs. Clocks count from the start of the search to the limit, the prediction included, the loading of
-libraries not.
+value of all runs. "At best" is the integral if what a backend shows only as it ends was found right after its incumbent
+before: the default is held against the bare solvers at their best. Clocks count from the start of the search to the
+limit, the prediction included, the loading of libraries not.
 
 The table: 10 s for HiGHS, SCIP, CoCo, PS and the default on ten instances a class, the others on the first
 three; 60 s for the backend chosen, CoCo and the default on the first instance of each class. From nothing,
@@ -46,19 +47,17 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUM
     os.environ.setdefault(_name, "1")
 
 import numpy as np
-from rows import Row, collect, interval
+from milp_table import BARE, BEHIND, CLASSES, show
+from rows import Row, collect
 
 import optengine as oe
 from optengine.problems.generators import generate
 from optengine.report.primal import incumbents, primal_gap, primal_integral
 
-CLASSES = {"SC": "set_cover", "CA": "auction", "IP": "item_placement", "WA": "workload"}
 PACKAGES = ("optengine", "numpy", "scipy", "ortools", "torch")
 FIRST, TUNING = 1000, 500  # seeds of the reported and of the tuning instances, all "mid"
 TRAIN, POOL_SECONDS, EPOCHS = 40, 5.0, 40
 N_TUNING, TUNE_LIMIT, TUNE_SECONDS = 2, 5.0, 50.0  # instances, seconds of a run, seconds for a predictor
-BARE = ("highs", "scip", "cpsat")
-BEHIND = ("highs", "scip")  # backends behind predictions
 PLAIN = {"competition": False, "graph_norm": False, "concatenate": False}
 PREDICTORS: dict[str, dict[str, Any]] = {
     "coco": {},
@@ -293,66 +292,6 @@ def _case(method: str, stated: dict[str, Any], name: str, plan: argparse.Namespa
         options |= {"mode": "hint"} if method == "hint" else {}
     model = str(plan.dir / f"{name}-{kind}.pt") if kind else None
     return {"method": method, "backend": backend, "solver": solver, "model": model, "options": options}
-
-
-# -- what is printed -------------------------------------------------------------------------------------------------
-
-
-def show(rows: list[Row]) -> None:
-    best, n_wrong, n_bounds = {}, 0, 0
-    for row in rows:
-        if row["value"] is not None:
-            pick = min if row["minimise"] else max
-            best[row["problem"]] = pick(best.get(row["problem"], row["value"]), row["value"])
-    for row in rows:
-        known, bound = best.get(row["problem"]), row["bound"]
-        if known is None or bound is None:
-            continue
-        n_bounds += 1
-        beyond = (bound - known) if row["minimise"] else (known - bound)
-        n_wrong += beyond > 1e-6 * max(1.0, abs(known))
-    for name in CLASSES:
-        for limit in sorted({row["budget"] for row in rows}):
-            mine = [r for r in rows if r["problem"].startswith(f"{name}-") and r["budget"] == limit]
-            if mine:
-                _show_class(name, limit, mine, best)
-    print(f"\n{len(rows)} runs, every objective evaluated anew; {n_wrong} of {n_bounds} bounds invalid")
-
-
-def _show_class(name: str, limit: float, rows: list[Row], best: dict[str, float]) -> None:
-    table = {method: measure(rows, method, best, limit) for method in {row["method"] for row in rows}}
-    backends = {row["method"]: row["backend"] for row in rows}
-    print(f"\n{name}, {limit:g} s{'':17}instances   gap %   integral s   gap / bare   90 % of gap - bare, %")
-    for method, found in sorted(table.items(), key=lambda item: np.mean([v[1] for v in item[1].values()])):
-        gap, integral = (float(np.mean([v[i] for v in found.values()])) for i in (0, 1))
-        line = f"    {method:22}{len(found):9}{100 * gap:10.3f}{integral:12.3f}"
-        shared = [p for p in found if p in table.get(backends[method], {})]
-        if method not in BARE and shared:
-            own, bare = (np.array([t[p][0] for p in shared]) for t in (found, table[backends[method]]))
-            low, high = interval(100 * (own - bare))
-            line += (
-                f"{own.mean() / bare.mean() if bare.mean() > 0 else np.nan:12.2f}   [{low:.2f}, {high:.2f}]"
-            )
-        print(line)
-    both = [p for p in table.get("coco", {}) if p in table.get("ps", {})]
-    if both:
-        low, high = interval(np.array([100 * (table["coco"][p][0] - table["ps"][p][0]) for p in both]))
-        print(f"    CoCo's gap less that of PS: 90 % interval [{low:.2f}, {high:.2f}] %")
-
-
-def measure(
-    rows: list[Row], method: str, best: dict[str, float], limit: float
-) -> dict[str, tuple[float, float]]:
-    """Primal gap and integral of a method at a limit, by instance."""
-    found = {}
-    for row in rows:
-        known = best.get(row["problem"])
-        if row["method"] == method and known is not None:
-            t, v = (np.array([p[i] for p in row["trace"]], dtype=float) for i in (0, 1))
-            inside = v[t <= limit + 0.5]
-            gap = float(primal_gap(inside[-1], known)) if len(inside) else 1.0
-            found[row["problem"]] = gap, primal_integral(t, v, known, limit)
-    return found
 
 
 def main() -> None:
