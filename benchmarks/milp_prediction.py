@@ -3,6 +3,7 @@
     python benchmarks/milp_prediction.py --table --dir prediction   # the table; goes on where it stopped
     python benchmarks/milp_prediction.py --quick --dir prediction   # the same four classes on two instances each
     python benchmarks/milp_prediction.py --full --dir prediction    # every method on every instance, 10 s and 60 s
+    python benchmarks/milp_prediction.py --show benchmarks/peers/milp_prediction.jsonl    # tables of rows kept
 
 Classes: set covering (SC), combinatorial auctions (CA), item placement (IP), workload apportionment (WA) of
 optengine.problems.generators. Predictors learn from 40 "small" instances, seeds 0 to 39, a fifth for validation, pools
@@ -48,7 +49,7 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUM
 
 import numpy as np
 from milp_table import BARE, BEHIND, CLASSES, show
-from rows import Row, collect
+from rows import Row, collect, load
 
 import optengine as oe
 from optengine.problems.generators import generate
@@ -302,11 +303,17 @@ def main() -> None:
     which = parser.add_mutually_exclusive_group(required=True)
     for name in PLANS:
         which.add_argument(f"--{name}", dest="name", action="store_const", const=name)
+    which.add_argument(
+        "--show", type=Path, metavar="ROWS", help="print the tables of a file of rows, no more"
+    )
     add("--dir", type=Path, help="keeps pools, predictors, settings and rows; the same line goes on")
     add("--classes", nargs="+", choices=list(CLASSES), default=list(CLASSES))
     add("--minutes", type=float, default=1e9, help="start no run after so many")
     add("--settle", action="store_true", help="train and tune, no more")
     plan = parser.parse_args()
+    if plan.show is not None:
+        show(load(plan.show))
+        return
     if plan.dir is None:
         parser.error(
             "training and tuning take minutes: name a folder with --dir, from which the same line goes on"

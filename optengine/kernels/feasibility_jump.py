@@ -89,7 +89,7 @@ def prepare(model: Any) -> Rows:
     """The scaled rows of a `LinearModel`; whole columns get whole bounds."""
     from scipy.sparse import csr_array
 
-    A = csr_array(model.A)
+    A = csr_array(model.A, copy=True)
     A.eliminate_zeros()
     A.sort_indices()
     m = A.shape[0]

@@ -196,3 +196,24 @@ say(b"after")
 """
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert sorted(ran.stdout.split()) == ["after", "before", "python"]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_bounds_are_of_the_model_whatever_the_hint_says(seed: int) -> None:
+    """HiGHS completes a hint in part by a search of its own, whose bounds must not be told."""
+    rng = default_rng(seed)
+    A = rng.integers(0, 9, (30, 60)) * (rng.random((30, 60)) < 0.3)
+    model = LinearModel(
+        rng.integers(5, 30, 60), A.astype(float), np.ceil(A.sum(axis=1) / 3), np.inf, 0.0, 1.0, True
+    )
+    best = solve_linear(model)
+    hint = np.full(60, np.nan)
+    hint[:25] = 1.0 - best.x[:25]  # everything the other way round
+    bounds: list[float] = []
+    result = solve_linear(model, hint=hint, bound=bounds.append, seed=1)
+    assert result.value == pytest.approx(best.value)
+    assert max(bounds, default=-np.inf) <= best.value + 1e-6
+    wrong = np.where(np.isnan(hint), 0.0, hint)  # whole, and breaks rows
+    assert solve_linear(model, hint=wrong, seed=1).value == pytest.approx(best.value)
+    started = solve_linear(model, hint=best.x, nodes=0, seed=1)
+    assert started.value == pytest.approx(best.value)

@@ -100,3 +100,17 @@ def test_weights_stay_finite() -> None:
     kernel.search(rows, state, 100_000, 0)  # no point keeps both rows
     assert np.isinf(state.numbers[kernel.BEST])
     assert np.isfinite(state.weight).all()
+
+
+def test_stored_zeros_are_left_out_and_the_model_stays_as_it_is() -> None:
+    A = sparse.csr_array(
+        (np.array([2.0, 0.0, 1.0]), (np.array([0, 0, 1]), np.array([1, 0, 0]))), shape=(3, 2)
+    )
+    linear = LinearModel([1.0, 1.0], A, [1.0, 1.0, -np.inf], np.inf, 0.0, 4.0, True)
+    stored = linear.A.nnz
+    rows = kernel.prepare(linear)
+    assert linear.A.nnz == stored
+    assert len(rows.value) == 2
+    state = kernel.begin(rows)
+    kernel.search(rows, state, 50, 0)
+    assert state.best.tolist() == [1, 1]
