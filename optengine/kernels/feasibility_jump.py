@@ -10,6 +10,8 @@ or just so far that the row is kept.
 A move weighs at most `ROW_SAMPLE` columns of one broken row and `COST_SAMPLE` that could lower the objective, each in
 O(nonzeros of the column), and then touches the rows of one column; a jump sorts the breakpoints of its column. With 50
 rows a column, as in set covering of 1000 x 2000, that is 4500 looks at a row for a move at most.
+`python benchmarks/milp_parts.py --jumps`: 51 000 moves a second there, 321 000 in auctions of 600 items, 83 000 in item
+placement, 34 000 in workload apportionment.
 `gain_reference` and `jump_reference` are the definitions.
 """
 

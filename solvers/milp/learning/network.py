@@ -9,9 +9,9 @@ full network at width 64 and depth 2, by `python benchmarks/milp_parts.py --mode
 
 | set covering, rows x columns | edges   | edge  | node  |
 |---|---|---|---|
-| 200 x 400                    | 4 400   | 0.027 | 0.015 |
-| 500 x 1000                   | 26 000  | 0.098 | 0.030 |
-| 1000 x 2000                  | 102 000 | 0.33  | 0.059 |
+| 200 x 400                    | 4 400   | 0.023 | 0.011 |
+| 500 x 1000                   | 26 000  | 0.088 | 0.027 |
+| 1000 x 2000                  | 102 000 | 0.36  | 0.053 |
 """
 
 from __future__ import annotations
