@@ -156,9 +156,6 @@ def begin(rows: Rows, x: Floats | None = None) -> State:
     return state
 
 
-# -- definitions -----------------------------------------------------------------------------------------------------
-
-
 def weighted_violation(rows: Rows, state: State, x: Floats) -> float:
     """Sum of the rows' violations at x (n,) and of its cost, by their weights: what moves lower."""
     activity = np.array(
@@ -194,9 +191,6 @@ def jump_reference(rows: Rows, state: State, j: int) -> float:
     return max((gain_reference(rows, state, j, float(v)) for v in inside), default=0.0)
 
 
-# -- compiled --------------------------------------------------------------------------------------------------------
-
-
 @njit(cache=True, nogil=True, inline="always")
 def _excess(s: float, low: float, high: float) -> float:
     return low - s if s < low else (s - high if s > high else 0.0)
@@ -204,7 +198,7 @@ def _excess(s: float, low: float, high: float) -> float:
 
 @njit(cache=True, nogil=True)
 def gain(rows: Rows, state: State, j: int, value: float) -> float:
-    """See `gain_reference`. O(nonzeros of the column)."""
+    """See `gain_reference`."""
     d = value - state.x[j]
     total = -state.numbers[COST_WEIGHT] * rows.cost[j] * d
     for k in range(rows.start[j], rows.start[j + 1]):

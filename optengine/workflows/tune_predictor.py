@@ -134,11 +134,13 @@ class _Trials:
     ) -> None:
         self._predictor, self._problems, self._limit, self._seed = predictor, problems, time_limit, seed
         self._say, self._end, self.n_runs = say, time.perf_counter() + seconds, 0
+        self._most = int(seconds // time_limit)
 
     @property
     def left(self) -> int:
-        """Runs that the seconds still last for."""
-        return int((self._end - time.perf_counter()) / self._limit + 0.1)
+        """Runs left: as many as the seconds last for, and no more where runs end before their limit."""
+        lasting = int((self._end - time.perf_counter()) / self._limit + 0.1)
+        return min(lasting, self._most - self.n_runs)
 
     def best(self, options: Sequence[dict[str, Any]]) -> dict[str, Any]:
         """The options of the least mean primal integral; the better half goes on to the next problem."""
