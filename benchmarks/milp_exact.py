@@ -37,6 +37,7 @@ from optengine.backends.terms import BACKENDS, refusal
 ROOT = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("OPTENGINE_DATA", ROOT.parent / "shared" / "data")) / "combinatorial" / "miplib"
 SEED = 7
+PACKAGES = ("optengine", "numpy", "scipy", "ortools")
 SHORT = 2.0  # seconds below which a run is repeated
 REPEATS = 3  # the least of them counts, for both sides
 QUICK_BYTES, QUICK_SECONDS = 30_000, 10.0
@@ -206,11 +207,22 @@ def main() -> None:
         )
 
 
+def told() -> dict[str, Any]:
+    """The first line of a file of rows: command, machine, and the versions of what was measured."""
+    from scipy.optimize._highspy import _core
+
+    first = header(PACKAGES)
+    first["versions"]["highs in scipy"] = ".".join(
+        str(getattr(_core, f"HIGHS_VERSION_{part}")) for part in ("MAJOR", "MINOR", "PATCH")
+    )
+    return first
+
+
 def _known(out: Path | None) -> dict[tuple[str, str, float], dict[str, Any]]:
     if out is None:
         return {}
     if not out.exists():
-        out.write_text(json.dumps(header()) + "\n")
+        out.write_text(json.dumps(told()) + "\n")
     read = [json.loads(line) for line in out.read_text().splitlines()]
     return {(row["file"], row["backend"], row["seconds"]): row for row in read if "backend" in row}
 

@@ -1,57 +1,64 @@
-"""Mixed-integer programs with predicted binaries: bare solvers, PS, ConPaS, CoCo and hints, on the same instances.
+"""Mixed-integer programs with predicted binaries: bare solvers, PS, ConPaS, CoCo, hints and our default, side by side.
 
-    python benchmarks/milp_prediction.py --quick                    # two of the four classes, see below
-    python benchmarks/milp_prediction.py --dir prediction           # everything; goes on where it stopped
-    python benchmarks/milp_prediction.py --modes                    # seconds of the network's two forms
+    python benchmarks/milp_prediction.py --table --dir prediction   # the table; goes on where it stopped
+    python benchmarks/milp_prediction.py --quick --dir prediction   # the same four classes on two instances each
+    python benchmarks/milp_prediction.py --full --dir prediction    # every method on every instance, 10 s and 60 s
+    python benchmarks/milp_prediction.py --show benchmarks/peers/milp_prediction.jsonl    # tables of rows kept
 
 Classes: set covering (SC), combinatorial auctions (CA), item placement (IP), workload apportionment (WA) of
-optengine.problems.generators. Predictors learn from "small" instances, seeds 0 to 74, a fifth for validation, pools of
-SCIP; k0, k1 and the radius are tuned on "mid" instances from seed 500 on, with the same budget for every predictor.
-Reported: unseen "mid" instances, seeds 1000 to 1009, one thread. Settings and instances were fixed before the first
-reported run; defaults of the losses were chosen on small instances of SC.
+optengine.problems.generators. Predictors learn from 40 "small" instances, seeds 0 to 39, a fifth for validation, pools
+of 5 s of SCIP; whatever is chosen is chosen on "mid" instances from seed 500 on: the better bare backend, then k0, k1
+and radius of CoCo and of PS behind it with the same seconds by their primal integrals at 5 s, then whether fixing half
+of the binaries ends better at 10 s (ConPaS and the ablations take CoCo's k0 and k1, and the
+radius that their own predictions need), then the default. Reported: unseen "mid" instances, seeds 1000 to 1009, one
+thread. Plans and instances were fixed before anything was tuned; defaults of the losses were chosen on small instances
+of SC.
 
-Methods: HiGHS, SCIP and CP-SAT bare (CP-SAT for whole variables only); predict_and_search with the loss of PS
-(cross-entropy) and ConPaS (InfoNCE) on the network of PS, and CoCo (contrastive loss, competitive layer, graph norm,
-concatenated layers), each behind SCIP and HiGHS, the better of the two is shown; CoCo's prediction as a hint; and
-ablations of CoCo: without the competitive layer, and with cross-entropy in place of the contrastive loss. "default" is
-CoCo's prediction or none, behind SCIP or HiGHS, whichever of the four won on the tuning instances.
+Methods: HiGHS, SCIP and CP-SAT bare (CP-SAT for whole variables only); predict_and_search without its local search
+(jump=0) with the loss of PS (cross-entropy) and ConPaS (InfoNCE) on the network of PS, and CoCo (contrastive loss,
+competitive layer, graph norm, concatenated layers), behind the backend chosen; CoCo's prediction as a hint; ablations
+of CoCo: without the competitive layer, and with cross-entropy in place of the contrastive loss. "default" is the best
+on the tuning instances of our own searches (`RIVALS`), which begin with the local search.
 
-Printed for 10 s and 60 s (read off the same 60 s run): mean primal gap in % to the best value of all runs, mean primal
-integral in seconds (gap 1 before the first incumbent), and the gap over that of the bare backend. Every objective is
-evaluated anew from x, every bound compared with the best value of all runs. Clocks count from the start of the search
-to the limit, the prediction included, the loading of libraries not.
+Printed for each limit: mean primal gap in % to the best value of all runs, mean primal integral in seconds (gap 1
+before the first incumbent), the gap over that of the bare backend on the same instances, and the 90 % bootstrap
+interval of the difference of the gaps. Every objective is evaluated anew from x, every bound compared with the best
+value of all runs. "At best" is the integral if what a backend shows only as it ends was found right after its incumbent
+before: the default is held against the bare solvers at their best. Clocks count from the start of the search to the
+limit, the prediction included, the loading of libraries not.
 
---quick: SC and CA, three instances each, 10 s; 20 instances to learn from, 3 s a pool, tuning of 5 s runs for CoCo only
-(the others take its k0 and k1, and their own radius); learned methods behind the backend that the tuning chose.
-Rows are kept in DIR/rows.jsonl; those of bare solvers may come from benchmarks/peers/milp_prediction.jsonl, with
---peers, taken by this script on the machine that its first line names: seconds of one machine are not another's.
+The table: 10 s for HiGHS, SCIP, CoCo, PS and the default on ten instances a class, the others on the first
+three; 60 s for the backend chosen, CoCo and the default on the first instance of each class. From nothing,
+on one core: pools 14 minutes, training 8, tuning some 22, runs some 65. --quick, given what --dir holds of an earlier
+call: HiGHS, SCIP, CoCo, PS and the default on two instances a class at 10 s, seven minutes.
 Needs `pip install 'optengine[learn]'`.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
-import tempfile
 import time
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 
 import numpy as np
+from milp_table import BARE, BEHIND, CLASSES, show
 from rows import Row, collect, load
 
 import optengine as oe
-from optengine.problems.generators import generate, set_cover
+from optengine.problems.generators import generate
 from optengine.report.primal import incumbents, primal_gap, primal_integral
 
-CLASSES = {"SC": "set_cover", "CA": "auction", "IP": "item_placement", "WA": "workload"}
+PACKAGES = ("optengine", "numpy", "scipy", "ortools", "torch")
 FIRST, TUNING = 1000, 500  # seeds of the reported and of the tuning instances, all "mid"
-BARE = ("highs", "scip", "cpsat")
-LEARNED = ("scip", "highs")  # backends behind predictions
+TRAIN, POOL_SECONDS, EPOCHS = 40, 5.0, 40
+N_TUNING, TUNE_LIMIT, TUNE_SECONDS = 2, 5.0, 50.0  # instances, seconds of a run, seconds for a predictor
 PLAIN = {"competition": False, "graph_norm": False, "concatenate": False}
 PREDICTORS: dict[str, dict[str, Any]] = {
     "coco": {},
@@ -60,27 +67,53 @@ PREDICTORS: dict[str, dict[str, Any]] = {
     "coco-no-competition": {"competition": False},
     "coco-no-contrast": {"loss": "cross_entropy"},
 }
-PEERS = Path(__file__).parent / "peers" / "milp_prediction.jsonl"
+TUNED = ("coco", "ps")
+HALF = {"k0": 0.5, "k1": 0.0, "radius": 0.0}  # half of the binaries fixed at 0
+NOTHING = {"k0": 0.0, "k1": 0.0, "radius": 0.0, "first": 1.0}
+# Our own searches, one of which becomes the default: solver, predictor, options; "best" is the backend chosen.
+RIVALS: dict[str, tuple[str, str | None, dict[str, Any]]] = {
+    "jump, highs": ("predict_and_search", None, {"backend": "highs", **NOTHING}),
+    "jump, scip": ("predict_and_search", None, {"backend": "scip", **NOTHING}),
+    "jump, neighbourhoods, highs": ("relaxation_induced", None, {"backend": "highs", "first": 0.0}),
+    "jump, neighbourhoods, scip": ("relaxation_induced", None, {"backend": "scip", "first": 0.0}),
+    "jump, coco, neighbourhoods": ("predict_and_search", "coco", {"backend": "best", "first": 0.3}),
+    "jump, relaxation, neighbourhoods": (
+        "predict_and_search",
+        None,
+        {"backend": "best", "first": 0.3, "k0": 0.8, "k1": 0.0, "radius": 0.0},
+    ),
+    "jump": ("feasibility_jump", None, {}),
+}
+# Methods and on how many instances each runs, by seconds.
+MAIN = ("highs", "scip", "coco", "ps", "default")
+PLANS: dict[str, dict[float, dict[str, int]]] = {
+    "quick": {10.0: dict.fromkeys(MAIN, 2)},
+    "table": {
+        10.0: dict.fromkeys(MAIN, 10)
+        | dict.fromkeys(("cpsat", "conpas", "hint", "coco-no-competition", "coco-no-contrast"), 3),
+        60.0: {"best": 1, "coco": 1, "default": 1},
+    },
+    "full": {s: dict.fromkeys((*BARE, *PREDICTORS, "hint", "default"), 10) for s in (10.0, 60.0)},
+}
 
 
 # -- predictors ------------------------------------------------------------------------------------------------------
 
 
 def train(name: str, kind: str, plan: argparse.Namespace) -> Any:
-    """The predictor of one class and kind, from its file or trained now; tuned where the plan says so."""
+    """The predictor of one class and kind, from its file or trained now."""
     from optengine.solvers.milp.learning.predictor import Predictor
 
     path = plan.dir / f"{name}-{kind}.pt"
     if path.exists():
         return Predictor.load(path)
-    family, began = CLASSES[name], time.process_time()
+    began = time.process_time()
     predictor = oe.train_predictor(
-        [generate(family, "small", seed) for seed in range(plan.train)],
+        [generate(CLASSES[name], "small", seed) for seed in range(TRAIN)],
         pools=plan.dir / "pools",
-        pool_seconds=plan.pool_seconds,
+        pool_seconds=POOL_SECONDS,
         checkpoint=plan.dir / f"{name}-{kind}.checkpoint.pt",
-        workers=plan.workers,
-        options={"epochs": plan.epochs, **PREDICTORS[kind]},
+        options={"epochs": EPOCHS, **PREDICTORS[kind]},
     )
     seconds = time.process_time() - began
     print(
@@ -92,77 +125,111 @@ def train(name: str, kind: str, plan: argparse.Namespace) -> Any:
     return predictor
 
 
-def radii(name: str, plan: argparse.Namespace) -> list[Any]:
+def validation_pools(name: str, plan: argparse.Namespace) -> list[Any]:
     """Validation problems of a class with their pools, as training has split them."""
     from optengine.workflows.train_predictor import _split, collect_pools
 
-    problems = [generate(CLASSES[name], "small", seed) for seed in range(plan.train)]
-    _, held = _split(problems, None, 0)
-    wanted = {"seconds": plan.pool_seconds, "size": 20, "backend": "scip", "threads": 1}
+    _, held = _split([generate(CLASSES[name], "small", seed) for seed in range(TRAIN)], None, 0)
+    wanted = {"seconds": POOL_SECONDS, "size": 20, "backend": "scip", "threads": 1}
     return list(zip(held, collect_pools(held, plan.dir / "pools", wanted), strict=True))
 
 
-def settle(name: str, plan: argparse.Namespace) -> tuple[str, dict[str, dict[str, Any]]]:
-    """The default's backend, and settings by "kind/backend", chosen on the tuning instances; kept in a file."""
-    import json
-
-    from optengine.workflows.tune_predictor import WHOLE, candidates, tune_predictor
+def settle(name: str, plan: argparse.Namespace) -> dict[str, Any]:
+    """What is chosen on the tuning instances of a class: backend, settings by kind, default; kept in a file."""
+    from optengine.workflows.tune_predictor import candidates, tune_predictor
 
     path = plan.dir / f"{name}-settings.json"
     if path.exists():
-        stored = json.loads(path.read_text())
-        return stored["backend"], stored["settings"]
-    problems = [generate(CLASSES[name], "mid", TUNING + i) for i in range(plan.tuning)]
-    known, settings = radii(name, plan), {}
-    kinds = ["coco"] if plan.quick else list(PREDICTORS)
-    for kind in kinds:
-        for backend in LEARNED:
-            tuned = tune_predictor(
-                train(name, kind, plan),
-                problems,
-                seconds=plan.tune_seconds,
-                time_limit=plan.tune_limit,
-                pools=known,
-                backend=backend,
-                bare=False,
-            )
-            settings[f"{kind}/{backend}"] = tuned.settings
+        stored: dict[str, Any] = json.loads(path.read_text())
+        return stored
+    predictors = {kind: train(name, kind, plan) for kind in PREDICTORS}
+    problems = [generate(CLASSES[name], "mid", TUNING + i) for i in range(N_TUNING)]
+    traces: dict[str, list[Any]] = {}
+    for backend in BEHIND:
+        traces[backend] = [_solve(p, "milp", None, {"backend": backend}, 10.0)[1] for p in problems]
+    best = min(BEHIND, key=lambda backend: _score(problems, traces)[backend])
+    known, settings = validation_pools(name, plan), {}
+    for kind in TUNED:
+        tuned = tune_predictor(
+            predictors[kind],
+            problems,
+            seconds=TUNE_SECONDS,
+            time_limit=TUNE_LIMIT,
+            pools=known,
+            backend=best,
+            bare=False,
+            jump=0.0,
+            say=lambda text: print(text, flush=True),
+        )
+        settings[kind] = {key: tuned.settings[key] for key in ("k0", "k1", "radius")}
+    kept = settings["coco"]  # what the default goes on from; it has a second phase
+    if _ends_better(HALF, kept, predictors["coco"], best, problems):
+        settings = dict.fromkeys(TUNED, HALF)
     for kind in PREDICTORS:
-        for backend in LEARNED:
-            chosen = settings["coco/" + backend]
-            own = [c for c in candidates(train(name, kind, plan), known) if c["k0"] == chosen["k0"]]
-            settings.setdefault(f"{kind}/{backend}", own[0] if own else chosen)
-    # The default: CoCo's prediction or none, behind either backend; whatever wins on the tuning instances.
-    rivals = {
-        (kind, behind): settings.get(f"{kind}/{behind}", WHOLE) for kind in ("coco", "") for behind in LEARNED
+        settings.setdefault(kind, _alike(settings["coco"], candidates(predictors[kind], known)))
+    for rival, (solver, kind, options) in RIVALS.items():
+        options = (
+            options | (kept if kind else {}) | ({"backend": best} if options.get("backend") == "best" else {})
+        )
+        RIVALS[rival] = (solver, kind, options)
+        predictor = predictors[kind] if kind else None
+        traces[rival] = [_solve(p, solver, predictor, options, 10.0)[1] for p in problems]
+    score = _score(problems, traces)
+    for rival, value in sorted(score.items(), key=lambda item: item[1]):
+        print(f"{name}: {rival:36} primal integral {value:.3f} s on the tuning instances", flush=True)
+    winner = min(RIVALS, key=lambda rival: score[rival])
+    stated = {
+        "backend": best,
+        "settings": settings,
+        "winner": winner,
+        "default": RIVALS[winner],
+        "score": score,
     }
-    score = dict.fromkeys(rivals, 0.0)
+    path.write_text(json.dumps(stated))
+    return stated
+
+
+def _ends_better(new: Row, old: Row, predictor: Any, backend: str, problems: list[Any]) -> bool:
+    """Whether CoCo's runs of 10 s end with a smaller mean gap with the new settings than with the old ones."""
+    total = 0.0
     for problem in problems:
-        traces = {
-            rival: _solve(problem, rival[1], train(name, "coco", plan), chosen, plan.tune_limit)[1]
-            for rival, chosen in rivals.items()
-        }
-        last = [values[-1] for _, values in traces.values() if len(values)]
-        best = (min if problem.signs[0] > 0 else max)(last, default=0.0)
-        for rival, trace in traces.items():
-            score[rival] += primal_integral(*trace, best, plan.tune_limit)
-    winner = min(score, key=lambda rival: score[rival])
-    backend, settings["default"] = winner[1], rivals[winner]
-    path.write_text(json.dumps({"backend": backend, "settings": settings}))
-    print(f"{name}: default behind {backend}, {settings['default']}", flush=True)
-    return backend, settings
+        ends = []
+        for settings in (new, old):
+            options = {"backend": backend, "jump": 0.0, **settings}
+            values = _solve(problem, "predict_and_search", predictor, options, 10.0)[1][1]
+            ends.append(float(values[-1]) if len(values) else np.nan)
+        best = float((np.nanmin if problem.signs[0] > 0 else np.nanmax)(ends))
+        total += float(primal_gap(ends[0], best)) - float(primal_gap(ends[1], best))
+    return total < 0
+
+
+def _alike(chosen: dict[str, Any], own: list[dict[str, Any]]) -> dict[str, Any]:
+    """Of a predictor's own candidates that with CoCo's k0 and k1, fixing what CoCo's fixes; else CoCo's settings."""
+    for one in own:
+        same = all(abs(one[name] - chosen[name]) < 1e-9 for name in ("k0", "k1"))
+        if same and (one["radius"] == 0) == (chosen["radius"] == 0):
+            return one
+    return chosen
+
+
+def _score(problems: list[Any], traces: dict[str, list[Any]]) -> dict[str, float]:
+    """Mean primal integral at 10 s of each method, against the best of all."""
+    score = dict.fromkeys(traces, 0.0)
+    for i, problem in enumerate(problems):
+        last = [found[i][1][-1] for found in traces.values() if len(found[i][1])]
+        best = float((min if problem.signs[0] > 0 else max)(last, default=0.0))
+        for method, found in traces.items():
+            score[method] += primal_integral(*found[i], best, 10.0) / len(problems)
+    return score
 
 
 # -- runs ------------------------------------------------------------------------------------------------------------
 
 
 def _solve(
-    problem: Any, backend: str, predictor: Any, options: dict[str, Any], limit: float
+    problem: Any, solver: str, predictor: Any, options: dict[str, Any], limit: float
 ) -> tuple[Any, tuple[np.ndarray, np.ndarray]]:
-    if predictor is None:
-        solver, chosen = "milp", {"backend": backend}
-    else:
-        solver, chosen = "predict_and_search", {"backend": backend, "predictor": predictor, **options}
+    chosen = options if predictor is None else {"predictor": predictor, **options}
     result = oe.solve(problem, solver, time_limit=limit, seed=0, workers=1, device="cpu", options=chosen)
     return result, incumbents(result)
 
@@ -179,7 +246,7 @@ def run(case: Row) -> Row:
     family, seed = CLASSES[case["problem"].split("-")[0]], int(case["problem"].split("-")[1])
     problem, start = generate(family, "mid", seed), time.process_time()
     predictor = None if case["model"] is None else _loaded(case["model"])
-    result, (seconds, values) = _solve(problem, case["backend"], predictor, case["options"], case["budget"])
+    result, (seconds, values) = _solve(problem, case["solver"], predictor, case["options"], case["budget"])
     value = None
     if result.x is not None and result.feasible:
         evaluation = problem.evaluate(np.asarray(result.x, dtype=float)[None])
@@ -198,114 +265,34 @@ def run(case: Row) -> Row:
 
 
 def cases(name: str, plan: argparse.Namespace) -> list[Row]:
-    backend, settings = settle(name, plan)
+    """The runs of a class, instance by instance."""
+    stated = settle(name, plan)
     mixed = not generate(CLASSES[name], "small", 0).integrality.all()
     found: list[Row] = []
-    for i in range(plan.instances):
-        shared = {
-            "problem": f"{name}-{FIRST + i}",
-            "seed": 0,
-            "budget": plan.limit,
-            "model": None,
-            "options": {},
-        }
-        found += [
-            {**shared, "method": bare, "backend": bare} for bare in BARE if not (mixed and bare == "cpsat")
-        ]
-        for kind in PREDICTORS:
-            for behind in (backend,) if plan.quick else LEARNED:
-                model = str(plan.dir / f"{name}-{kind}.pt")
-                options = settings[f"{kind}/{behind}"]
-                found.append(
-                    {
-                        **shared,
-                        "method": f"{kind}+{behind}",
-                        "backend": behind,
-                        "model": model,
-                        "options": options,
-                    }
-                )
-        hint = {"mode": "hint", **settings[f"coco/{backend}"]}
-        model = str(plan.dir / f"{name}-coco.pt")
-        found.append(
-            {**shared, "method": f"hint+{backend}", "backend": backend, "model": model, "options": hint}
-        )
-        usual = {"backend": backend, "model": model, "options": settings["default"]}
-        found.append({**shared, "method": "default", **usual})
+    for limit, methods in PLANS[plan.name].items():
+        for i in range(max(methods.values())):
+            for method in (m for m, count in methods.items() if i < count):
+                case = _case(stated["backend"] if method == "best" else method, stated, name, plan)
+                if not (mixed and method == "cpsat"):
+                    found.append(case | {"problem": f"{name}-{FIRST + i}", "seed": 0, "budget": limit})
     return found
 
 
-# -- what is printed -------------------------------------------------------------------------------------------------
-
-
-def show(rows: list[Row], limits: list[float]) -> None:
-    best, n_wrong = {}, 0
-    for row in rows:
-        if row["value"] is not None:
-            pick = min if row["minimise"] else max
-            best[row["problem"]] = pick(best.get(row["problem"], row["value"]), row["value"])
-    for row in rows:
-        known, bound = best.get(row["problem"]), row["bound"]
-        if known is None or bound is None:
-            continue
-        beyond = (bound - known) if row["minimise"] else (known - bound)
-        n_wrong += beyond > 1e-6 * max(1.0, abs(known))
-    for name in CLASSES:
-        mine = [row for row in rows if row["problem"].startswith(f"{name}-") and row["problem"] in best]
-        if not mine:
-            continue
-        print(f"\n{name}, {len({row['problem'] for row in mine})} instances")
-        for limit in limits:
-            print(f"  {limit:g} s{'':27}gap %   integral s   gap / bare")
-            table = {method: measure(mine, method, best, limit) for method in {row["method"] for row in mine}}
-            backends = {row["method"]: row["backend"] for row in mine}
-            for method, (gap, integral) in sorted(table.items(), key=lambda item: item[1][1]):
-                bare = table.get(backends[method], (np.nan, np.nan))[0]
-                over = "" if method in BARE else f"{gap / bare if bare > 0 else np.nan:12.2f}"
-                print(f"    {method:28}{100 * gap:8.3f}{integral:12.3f} {over}")
-    print(f"\n{len(rows)} runs, every objective evaluated anew; {n_wrong} invalid bounds")
-
-
-def measure(rows: list[Row], method: str, best: dict[str, float], limit: float) -> tuple[float, float]:
-    """Mean primal gap and integral of a method at a limit."""
-    gaps, integrals = [], []
-    for row in rows:
-        if row["method"] == method:
-            t, v = (np.array([p[i] for p in row["trace"]], dtype=float) for i in (0, 1))
-            inside = v[t <= limit]
-            gaps.append(float(primal_gap(inside[-1], best[row["problem"]])) if len(inside) else 1.0)
-            integrals.append(primal_integral(t, v, best[row["problem"]], limit))
-    return float(np.mean(gaps)), float(np.mean(integrals))
-
-
-def modes() -> None:
-    """CPU seconds of one thread, forward and backward, of the edge and the node form."""
-    import torch
-
-    from optengine.solvers.milp.learning.batches import batch_graphs
-    from optengine.solvers.milp.learning.features import bipartite_graph
-    from optengine.solvers.milp.learning.network import Network, NetworkOptions
-
-    torch.set_num_threads(1)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    print(f"{'rows x columns':16}{'edges':>8}  mode   forward   forward + backward   ({device}, seconds)")
-    for m, n in ((200, 400), (500, 1000), (1000, 2000)):
-        batch = batch_graphs([bipartite_graph(set_cover(0, m, n))], device)
-        for convolution in ("edge", "node"):
-            torch.manual_seed(0)
-            network = Network(NetworkOptions(convolution=convolution)).to(device)
-            times = []
-            for backward in (False, True):
-                each = []
-                for _ in range(7):
-                    start = time.process_time()
-                    value = network(batch).sum()
-                    if backward:
-                        value.backward()  # type: ignore[no-untyped-call]  # torch has no type for it
-                    float(value.detach())
-                    each.append(time.process_time() - start)
-                times.append(float(np.median(each[2:])))
-            print(f"{f'{m} x {n}':16}{len(batch.row):>8}  {convolution}  {times[0]:8.4f}   {times[1]:8.4f}")
+def _case(method: str, stated: dict[str, Any], name: str, plan: argparse.Namespace) -> Row:
+    """How a method runs: solver, model and options."""
+    if method in BARE:
+        return {
+            "method": method, "backend": method, "solver": "milp", "model": None, "options": {"backend": method}
+        }  # fmt: skip
+    backend = stated["backend"]
+    if method == "default":
+        solver, kind, options = stated["default"]
+    else:
+        kind = "coco" if method == "hint" else method
+        solver, options = "predict_and_search", {"backend": backend, "jump": 0.0, **stated["settings"][kind]}
+        options |= {"mode": "hint"} if method == "hint" else {}
+    model = str(plan.dir / f"{name}-{kind}.pt") if kind else None
+    return {"method": method, "backend": backend, "solver": solver, "model": model, "options": options}
 
 
 def main() -> None:
@@ -313,38 +300,38 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add("--quick", action="store_true")
-    add("--modes", action="store_true")
-    add("--dir", type=Path, help="keeps pools, predictors and rows; the same line goes on")
-    add("--classes", nargs="+", choices=list(CLASSES))
-    add("--workers", type=int, default=1, help="pools and runs side by side; one core each")
-    add("--minutes", type=float, default=1e9, help="start no run after so many")
-    add("--peers", action="store_true", help="take bare solvers from benchmarks/peers")
-    plan = parser.parse_args()
-    if plan.modes:
-        modes()
-        return
-    numbers: dict[str, Any] = (
-        {"train": 25, "pool_seconds": 3.0, "epochs": 30, "tuning": 2, "tune_seconds": 80.0, "tune_limit": 5.0}
-        | {"instances": 3, "limit": 10.0}
-        if plan.quick
-        else {"train": 75, "pool_seconds": 20.0, "epochs": 100, "tuning": 5, "tune_seconds": 300.0}
-        | {"tune_limit": 10.0, "instances": 10, "limit": 60.0}
+    which = parser.add_mutually_exclusive_group(required=True)
+    for name in PLANS:
+        which.add_argument(f"--{name}", dest="name", action="store_const", const=name)
+    which.add_argument(
+        "--show", type=Path, metavar="ROWS", help="print the tables of a file of rows, no more"
     )
-    vars(plan).update(numbers)
-    names = plan.classes or (["SC", "CA"] if plan.quick else list(CLASSES))
-    if plan.dir is None and not plan.quick:
-        parser.error("the full run takes hours: name a folder with --dir, from which the same line goes on")
-    with tempfile.TemporaryDirectory() as scratch:
-        plan.dir = (plan.dir or Path(scratch)).resolve()
-        plan.dir.mkdir(parents=True, exist_ok=True)
-        todo = [case for name in names for case in cases(name, plan)]
-        known = [row for row in load(PEERS) if plan.peers and row["budget"] == plan.limit]
-        rows = collect(todo, run, plan.dir / "rows.jsonl", known, plan.workers, plan.minutes)
-        covered = ", ".join(names)
-        print(f"classes {covered}; {plan.instances} mid instances each; {plan.limit:g} s, one thread", end="")
-        print(f"; {len(rows)} of {len(todo)} runs" if len(rows) < len(todo) else "")
-        show(rows, [10.0] if plan.quick else [10.0, 60.0])
+    add("--dir", type=Path, help="keeps pools, predictors, settings and rows; the same line goes on")
+    add("--classes", nargs="+", choices=list(CLASSES), default=list(CLASSES))
+    add("--minutes", type=float, default=1e9, help="start no run after so many")
+    add("--settle", action="store_true", help="train and tune, no more")
+    plan = parser.parse_args()
+    if plan.show is not None:
+        show(load(plan.show))
+        return
+    if plan.dir is None:
+        parser.error(
+            "training and tuning take minutes: name a folder with --dir, from which the same line goes on"
+        )
+    plan.dir = plan.dir.resolve()
+    plan.dir.mkdir(parents=True, exist_ok=True)
+    todo = [case for name in plan.classes for case in cases(name, plan)]
+    if plan.settle:
+        return
+    todo.sort(key=lambda case: (case["budget"], case["problem"].split("-")[1]))  # all classes side by side
+    rows = collect(todo, run, plan.dir / "rows.jsonl", [], 1, plan.minutes, PACKAGES)
+    print(f"{plan.name}: classes {', '.join(plan.classes)}; one thread; {len(rows)} of {len(todo)} runs")
+    for name in plan.classes:
+        stated = settle(name, plan)
+        print(
+            f"{name}: behind {stated['backend']}; CoCo {stated['settings']['coco']}; default: {stated['winner']}"
+        )
+    show(rows)
 
 
 if __name__ == "__main__":

@@ -33,6 +33,7 @@ SOLVERS: dict[str, str] = {
     "dmmv_reference": "optengine.solvers.minmax:DMMVReference",
     "dual_annealing": "optengine.solvers.local:DualAnnealing",
     "fast_ea": "optengine.solvers.local_search:FastEA",
+    "feasibility_jump": "optengine.solvers.milp:FeasibilityJump",
     "ga": "optengine.solvers.evolution:GA",
     "gp_portfolio": "optengine.solvers.offline:GPPortfolio",
     "gradient_ascent": "optengine.solvers.offline:GradientAscent",

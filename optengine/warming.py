@@ -66,6 +66,7 @@ def _structured() -> list[Problem]:
     from optengine.problems.knapsack import Knapsack
     from optengine.problems.market_split import MarketSplit
     from optengine.problems.maxcut import MaxCut
+    from optengine.problems.milp import MILP
     from optengine.problems.minmax import MinMaxViolation
     from optengine.problems.qap import QAP
     from optengine.problems.qubo import QUBO
@@ -80,4 +81,4 @@ def _structured() -> list[Problem]:
         TSP.random(rng, 12), Knapsack.random(rng, 9, 2), SetCover.random(rng, 9, 5), Clique.random(rng, 9, 0.5),
         MarketSplit.random(rng, 2, 6),
     ]  # fmt: skip
-    return [*minmax, DAGProblem.random(rng, 6), *classic]
+    return [*minmax, DAGProblem.random(rng, 6), MILP.random(rng), *classic]

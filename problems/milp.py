@@ -29,6 +29,7 @@ SENSES = {
     "min": "minimize", "minimize": "minimize", "minimise": "minimize",
     "max": "maximize", "maximize": "maximize", "maximise": "maximize",
 }  # fmt: skip
+ENDS = (-np.inf, np.inf)  # bounds of a column without any
 CHUNK = 2**22  # numbers that one evaluation step may hold beside the batch: 32 MB
 SEMI = "semi-continuous variables are not supported; add a binary y and rows low*y <= x <= high*y"
 
@@ -299,10 +300,7 @@ def _bounds(bounds: Any, n: int) -> tuple[Any, Any]:
     elif isinstance(bounds, tuple) and len(bounds) == 2:
         low, high = bounds
     else:
-        try:
-            pairs = np.array(bounds, dtype=np.float64)  # None becomes NaN
-        except (TypeError, ValueError):
-            pairs = np.empty(0)
+        pairs = _pairs(bounds)
         if pairs.shape != (n, 2):
             raise ProblemError(
                 f"bounds must be a tuple (lower, upper), {n} pairs or Bounds, got {type(bounds).__name__} "
@@ -312,15 +310,36 @@ def _bounds(bounds: Any, n: int) -> tuple[Any, Any]:
     return _end(low, -np.inf, n), _end(high, np.inf, n)
 
 
+def _pairs(bounds: Any) -> Floats:
+    """Pairs (n, 2) of numbers, infinite for None; of another shape where they are none."""
+    if isinstance(bounds, np.ndarray) and bounds.dtype.kind in "iuf":
+        return bounds.astype(np.float64)
+    try:
+        ends = [[e if end is None else end for end, e in zip(pair, ENDS, strict=True)] for pair in bounds]
+        return np.array(ends, dtype=np.float64)
+    except (TypeError, ValueError):
+        return np.empty(0)
+
+
 def _end(value: Any, absent: float, n: int) -> Floats:
     """One end of the bounds, (n,); None is no bound."""
+    if value is None or (isinstance(value, np.ndarray) and value.dtype.kind in "iuf"):
+        given: Any = absent if value is None else value
+    else:
+        given = [absent if one is None else one for one in value] if np.ndim(value) == 1 else value
     try:
-        array = np.array(absent if value is None else value, dtype=np.float64)
+        array = np.array(given, dtype=np.float64)
     except (TypeError, ValueError):
         raise ProblemError(f"bounds must be numbers, got {value!r}") from None
     if array.shape not in ((), (n,)):
         raise ProblemError(f"bounds must be numbers or of shape ({n},), got shape {array.shape}")
-    return np.where(np.isnan(array), absent, np.broadcast_to(array, (n,)))
+    array = np.broadcast_to(array, (n,)).copy()
+    if np.isnan(array).any():
+        j = int(np.flatnonzero(np.isnan(array))[0])
+        raise ProblemError(
+            f"bounds must be numbers, got nan at column {j}; None or an infinite number is no bound"
+        )
+    return array
 
 
 def _integrality(given: Any) -> Any:

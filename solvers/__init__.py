@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     )
     from optengine.solvers.local_search import ILS as ILS, FastEA as FastEA
     from optengine.solvers.milp import (
+        FeasibilityJump as FeasibilityJump,
         LocalBranching as LocalBranching,
         MILPExact as MILPExact,
         PredictAndSearch as PredictAndSearch,

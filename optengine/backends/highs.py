@@ -9,12 +9,14 @@ that highspy and OR-Tools, which bring a HiGHS of their own and cannot share a p
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from optengine.backends.quiet import quiet
 from optengine.backends.running import Events
 from optengine.backends.terms import LinearResult, LinearStatus, Task, settled
 from optengine.core.errors import OptEngineError
@@ -26,6 +28,9 @@ OPTIMAL, INFEASIBLE, EITHER, UNBOUNDED = 7, 8, 9, 10  # HiGHS's own numbers
 STOPPED = (13, 14, 16, 17)  # time, iterations, nodes or solutions, interrupted
 SOLVED_FEASIBLY = 2  # HiGHS's number of a feasible solution
 NO_OFFSET = 0.0
+FEASIBLE = 1e-6  # relative violation up to which a hint is a starting point as it is
+# Share of the time, seconds and nodes, at most, for the rest of a hint that is given in part.
+COMPLETING, MOST_COMPLETING, COMPLETING_NODES = 0.1, 20.0, 500
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,7 @@ class Answer:
     bound: float
     nodes: int
     message: str
+    reduced_costs: Floats | None = None
 
 
 def load() -> None:
@@ -48,6 +54,8 @@ def load() -> None:
 
 def solve(model: LinearModel, task: Task, events: Events) -> LinearResult:
     """Solve `model` with HiGHS; see `solve_linear`."""
+    if task.hint is not None and model.integrality.any():
+        task = _with_whole_hint(model, task, events)
     answer = _run(model, model.c, task, events)
     status = _status(model, answer, task, events)
     if status is None:  # presolve now and then ends in "solve error" on models that are fine without it
@@ -58,6 +66,40 @@ def solve(model: LinearModel, task: Task, events: Events) -> LinearResult:
             f"HiGHS broke down on a model of {model.n_rows} rows and {model.n_variables} variables: {answer.message}"
         )
     return _read(model, answer, status)
+
+
+def _with_whole_hint(model: LinearModel, task: Task, events: Events) -> Task:
+    """The task with a feasible point for a hint, or none.
+
+    HiGHS completes what is given in part by a search of its own over the rest, and tells bounds of that search as if
+    they were bounds of the model. So the rest is searched here, bounds unheard, for a share of the time.
+    """
+    assert task.hint is not None
+    began, limits = time.perf_counter(), task.limits
+    hint: Floats | None = task.hint
+    known = model.integrality & ~np.isnan(task.hint)
+    if np.isnan(task.hint).any() or float(model.violation(task.hint)) > FEASIBLE:
+        hint = _completed(model, task, known, events) if known.any() else None
+    left = max(limits.time_limit - (time.perf_counter() - began), 1e-3)
+    return replace(task, hint=hint, limits=replace(limits, time_limit=left))
+
+
+def _completed(model: LinearModel, task: Task, known: NDArray[np.bool_], events: Events) -> Floats | None:
+    """A point with the known whole variables of the hint, None where none is found soon."""
+    assert task.hint is not None
+    if _core() is None:
+        return None
+    values = np.clip(np.rint(task.hint), model.lb, model.ub)
+    rest = replace(model, lb=np.where(known, values, model.lb), ub=np.where(known, values, model.ub))
+    own = Events(lambda kind, payload: events.incumbent(*payload) if kind == "incumbent" else None)
+    events.on_stop(own.stop)
+    limits = replace(
+        task.limits,
+        time_limit=min(COMPLETING * task.limits.time_limit, MOST_COMPLETING),
+        nodes=COMPLETING_NODES,
+    )
+    answer = _run(rest, model.c, replace(task, hint=None, limits=limits), own)
+    return None if answer.x is None else settled(model, answer.x)
 
 
 def _run(model: LinearModel, c: Floats, task: Task, events: Events, presolve: bool = True) -> Answer:
@@ -147,12 +189,7 @@ class _Direct:
             )
 
     def _start(self, hint: Floats) -> None:
-        """Give HiGHS a starting point; it completes one that is given in part."""
-        if np.isnan(hint).any():
-            known = np.flatnonzero(~np.isnan(hint) & self._model.integrality)
-            if len(known):
-                self._highs.setSolution(len(known), known.astype(np.int32), hint[known])
-            return
+        """Give HiGHS a feasible starting point."""
         solution = self._core.HighsSolution()
         solution.col_value = hint.tolist()
         solution.value_valid = True
@@ -185,7 +222,8 @@ class _Direct:
 
     def run(self) -> Answer:
         highs = self._highs
-        highs.run()
+        with quiet():
+            highs.run()
         info, status = highs.getInfo(), highs.getModelStatus()
         number = int(status)
         solved = int(info.primal_solution_status) == SOLVED_FEASIBLY
@@ -194,7 +232,9 @@ class _Direct:
         message = f"HiGHS {self._core.HIGHS_VERSION_MAJOR}.{self._core.HIGHS_VERSION_MINOR}: "
         message += str(highs.modelStatusToString(status))
         if not self._whole:
-            return Answer(number, x if number == OPTIMAL else None, -np.inf, 0, message)
+            if number != OPTIMAL or x is None:
+                return Answer(number, None, -np.inf, 0, message)
+            return Answer(number, x, -np.inf, 0, message, np.array(highs.getSolution().col_dual))
         bound = float(info.mip_dual_bound)
         nodes = max(0, int(info.mip_node_count))
         return Answer(number, x, bound if np.isfinite(bound) else -np.inf, nodes, message)
@@ -210,13 +250,14 @@ def _through_milp(model: LinearModel, c: Floats, task: Task, presolve: bool) -> 
     if limits.nodes is not None:
         options["node_limit"] = limits.nodes
     lb, ub = _whole_bounds(model)
-    answer: Any = milp(
-        c,
-        integrality=model.integrality.astype(np.uint8),
-        bounds=Bounds(lb, ub),
-        constraints=LinearConstraint(model.A, model.lower, model.upper) if model.n_rows else (),
-        options=options,
-    )
+    with quiet():
+        answer: Any = milp(
+            c,
+            integrality=model.integrality.astype(np.uint8),
+            bounds=Bounds(lb, ub),
+            constraints=LinearConstraint(model.A, model.lower, model.upper) if model.n_rows else (),
+            options=options,
+        )
     found = re.search(
         r"HiGHS Status (\d+)", str(answer.message)
     )  # SciPy keeps the number in the message only
@@ -261,4 +302,12 @@ def _read(model: LinearModel, answer: Answer, status: LinearStatus) -> LinearRes
     value = float(model.value(x))
     exact = status is LinearStatus.OPTIMAL and not model.integrality.any()
     bound = value if exact else min(answer.bound, value)
-    return LinearResult(status=status, x=x, value=value, bound=bound, nodes=nodes, message=message)
+    return LinearResult(
+        status=status,
+        x=x,
+        reduced_costs=answer.reduced_costs,
+        value=value,
+        bound=bound,
+        nodes=nodes,
+        message=message,
+    )

@@ -119,12 +119,14 @@ class LinearResult:
 
     Attributes:
         x: best point (n,), None if there is none. value: c'x, NaN without x.
+        reduced_costs: (n,) of an optimum of a model without whole variables, where the backend tells (HiGHS does).
         bound: proved lower bound on the optimum, -inf if none is known.
         nodes: branch-and-bound nodes. seconds: wall time. backend: who solved it. message: the solver's own words.
     """
 
     status: LinearStatus
     x: Floats | None = None
+    reduced_costs: Floats | None = None
     value: float = np.nan
     bound: float = -np.inf
     nodes: int = 0

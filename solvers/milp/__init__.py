@@ -1,6 +1,7 @@
 """Mixed-integer programs: exact backends, search around predictions, and neighbourhoods of incumbents."""
 
 from optengine.solvers.milp.exact import MILPExact as MILPExact
+from optengine.solvers.milp.jump import FeasibilityJump as FeasibilityJump
 from optengine.solvers.milp.local import (
     LocalBranching as LocalBranching,
     RelaxationInduced as RelaxationInduced,

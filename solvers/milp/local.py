@@ -15,6 +15,7 @@ from optengine.backends.terms import BACKENDS, refusal
 from optengine.core.solver import Control
 from optengine.problems.milp import MILP
 from optengine.solvers.milp.exact import backend_for, ready
+from optengine.solvers.milp.jump import JUMP, first_incumbent, warm
 from optengine.solvers.milp.neighbourhoods import Neighbourhoods
 from optengine.solvers.milp.options import check_backend_option, check_count, check_share
 from optengine.solvers.milp.reporting import Desk
@@ -30,10 +31,12 @@ FIRST_NODES = 200  # of the first call where the run has no time limit
 class RelaxationInduced:
     """Relaxation-induced neighbourhood search (Danna et al. 2005), beside random neighbourhoods.
 
-    A share of the time goes to the whole model, for an incumbent and a bound; then come restricted models, each around
-    the incumbent. One iteration costs one call of the backend. The budget counts branch-and-bound nodes.
+    A local search looks for an incumbent, a share of the time goes to the whole model, for a better one and a bound;
+    then come restricted models, each around the incumbent. One iteration costs one call of the backend. The budget
+    counts branch-and-bound nodes; with one there is no local search.
 
     Attributes:
+        jump: share of the time limit for the local search of `FeasibilityJump`, at most: it ends when it pays no more.
         first: share of the time limit for the whole model; it goes on until there is an incumbent.
         backend: "auto", "highs", "scip" or "cpsat". gap: relative gap at which a solution counts as optimal.
         threads: None: those of the run.
@@ -46,12 +49,14 @@ class RelaxationInduced:
     needs_limit: ClassVar[bool] = False
     kinds: ClassVar[tuple[str, ...]] = ("relaxation", "random")
 
+    jump: float = JUMP
     first: float = 0.2
     backend: str = "auto"
     gap: float = 0.0
     threads: int | None = None
 
     def __post_init__(self) -> None:
+        check_share(self.jump, "jump")
         check_share(self.first, "first")
         check_backend_option(self.backend, ("auto",))
         check_share(self.gap, "gap", np.inf)
@@ -97,6 +102,8 @@ class NeighbourhoodRun:
 
     def warm_up(self) -> None:
         """Start the backend's process or load its library before the clock starts."""
+        if self._options.jump > 0:
+            warm()
         ready(self._backend, self._problem.model)
 
     def search(self, control: Control) -> None:
@@ -114,9 +121,15 @@ class NeighbourhoodRun:
             self._rng,
         )
         limited = np.isfinite(desk.seconds_left)
+        first_incumbent(self._problem, desk, self._rng, options.jump, self.details)
+        if desk.stop():
+            return
         stage.reserve(options.first)
         nodes = None if limited else FIRST_NODES
-        if not desk.conclude(stage.solve(self._problem.model, whole=True, nodes=nodes), options.gap):
+        skipped = options.first == 0 and desk.best is not None
+        if skipped or not desk.conclude(
+            stage.solve(self._problem.model, whole=True, nodes=nodes), options.gap
+        ):
             stage.reserve(1.0)
             if desk.best is None and not desk.stop():
                 stage.reserve(0.5)

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from optengine.core.errors import ProblemError
 from optengine.problems.milp import MILP
 
+LEVEL = 4  # decimals beyond which scores, or their logits, are level
+
 Floats = NDArray[np.float64]
 Columns = NDArray[np.int64]
 
@@ -51,6 +53,23 @@ def checked_scores(predictor: Predictor, problem: MILP) -> Floats:
     return scores
 
 
+def ranked(scores: Floats) -> Columns:
+    """The scored columns, those likeliest to be 0 first.
+
+    Level scores stand in a random order, the same each time: where columns can be exchanged (the bins of item
+    placement) a network cannot tell them apart, and choosing in their own order would choose whole blocks.
+
+    Args:
+        scores: (n,) NaN for columns that are left out.
+    """
+    scored = np.flatnonzero(~np.isnan(scores))
+    given = scores[scored]
+    if len(given) and given.min() > 0 and given.max() < 1:  # probabilities: told apart at both ends
+        given = np.log(given) - np.log1p(-given)
+    noise = np.random.default_rng(len(scored)).random(len(scored))
+    return scored[np.lexsort((noise, np.round(given, LEVEL)))]
+
+
 def choose(scores: Floats, k0: float, k1: float) -> tuple[Columns, Columns]:
     """The columns predicted to be 0 and to be 1, by rank.
 
@@ -59,10 +78,9 @@ def choose(scores: Floats, k0: float, k1: float) -> tuple[Columns, Columns]:
         k0, k1: shares of the scored columns, together at most 1.
 
     Returns:
-        The columns of the k0 lowest and of the k1 highest scores; ties go to the lower column.
+        The columns of the k0 lowest and of the k1 highest scores; see `ranked` for ties.
     """
-    scored = np.flatnonzero(~np.isnan(scores))
-    order = scored[np.argsort(scores[scored], kind="stable")]
-    n_ones = math.floor(k1 * len(scored) + 0.5)
-    n_zeros = min(math.floor(k0 * len(scored) + 0.5), len(scored) - n_ones)
+    order = ranked(scores)
+    n_ones = math.floor(k1 * len(order) + 0.5)
+    n_zeros = min(math.floor(k0 * len(order) + 0.5), len(order) - n_ones)
     return np.sort(order[:n_zeros]), np.sort(order[len(order) - n_ones :])

@@ -61,13 +61,15 @@ class Stage:
         seconds: float = np.inf,
         hint: Floats | None = None,
         nodes: int | None = None,
+        patience: float = np.inf,
     ) -> LinearResult:
         """Solve a model; `whole` says that it is the run's own, so that its bound counts.
 
         Args:
             seconds, nodes: limits of this call. hint: where to start; default the incumbent.
+            patience: seconds after which the call ends if the run has no incumbent.
         """
-        desk = self.desk
+        desk, end = self.desk, time.perf_counter() + patience
         limits: dict[str, Any] = {
             "gap": self._gap,
             "threads": self._threads,
@@ -87,7 +89,7 @@ class Stage:
             hint=hint,
             incumbent=desk.incumbent,
             bound=desk.prove if whole else None,
-            stop=desk.stop,
+            stop=lambda: desk.stop() or (desk.best is None and time.perf_counter() > end),
             **limits,
         )
         desk.spend(self._spent(result, nodes))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -168,3 +170,50 @@ def test_a_scipy_whose_highs_is_another_one_goes_through_milp(monkeypatch: pytes
     test_optimal_infeasible_unbounded()
     limited = solve_linear(knapsack(), nodes=0, hint=np.zeros(60))
     assert limited.status is LinearStatus.FEASIBLE
+
+
+def test_reduced_costs_of_an_optimum() -> None:
+    """min 2 x + 3 y + z, x + y >= 1: the dual of the row is 2, so that y costs 1 more than it is worth, and z 1."""
+    result = solve_linear(LinearModel([2, 3, 1], [[1, 1, 0]], lower=1, ub=5.0))
+    assert result.reduced_costs == pytest.approx([0, 1, 1])
+    assert solve_linear(LinearModel([2, 3], [[1, 1]], lower=1, integrality=True)).reduced_costs is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="C's stream is looked for under its name in glibc")
+def test_what_c_prints_does_not_reach_the_user() -> None:
+    code = """
+import ctypes, sys
+from optengine.backends.quiet import quiet
+say = ctypes.CDLL(None).puts
+say(b"before")
+with quiet():
+    say(b"one")
+    with quiet():
+        say(b"two")
+    say(b"three")
+    print("python", flush=True)
+say(b"after")
+"""
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert sorted(ran.stdout.split()) == ["after", "before", "python"]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_bounds_are_of_the_model_whatever_the_hint_says(seed: int) -> None:
+    """HiGHS completes a hint in part by a search of its own, whose bounds must not be told."""
+    rng = default_rng(seed)
+    A = rng.integers(0, 9, (30, 60)) * (rng.random((30, 60)) < 0.3)
+    model = LinearModel(
+        rng.integers(5, 30, 60), A.astype(float), np.ceil(A.sum(axis=1) / 3), np.inf, 0.0, 1.0, True
+    )
+    best = solve_linear(model)
+    hint = np.full(60, np.nan)
+    hint[:25] = 1.0 - best.x[:25]  # everything the other way round
+    bounds: list[float] = []
+    result = solve_linear(model, hint=hint, bound=bounds.append, seed=1)
+    assert result.value == pytest.approx(best.value)
+    assert max(bounds, default=-np.inf) <= best.value + 1e-6
+    wrong = np.where(np.isnan(hint), 0.0, hint)  # whole, and breaks rows
+    assert solve_linear(model, hint=wrong, seed=1).value == pytest.approx(best.value)
+    started = solve_linear(model, hint=best.x, nodes=0, seed=1)
+    assert started.value == pytest.approx(best.value)

@@ -171,6 +171,7 @@ SPECIAL: dict[
     "directional_attack": networks,
     "dmmv": minmax_problems,
     "dmmv_reference": minmax_problems,
+    "feasibility_jump": milp_problems,
     "local_branching": milp_problems,
     "milp": milp_problems,
     "minmax_exact": minmax_problems,

@@ -101,6 +101,17 @@ def test_every_solver_may_run_on_it(solver: str) -> None:
     assert result.x is not None
 
 
+@pytest.mark.parametrize(
+    "bounds", [(np.nan, 1), ([0, np.nan], 1), [(0, 1), (np.nan, 1)], np.array([[0.0, 1.0], [0.0, np.nan]])]
+)
+def test_a_bound_that_is_no_number_is_refused(bounds: object) -> None:
+    with pytest.raises(ProblemError, match="bounds must be numbers, got nan at column"):
+        MILP([1.0, 1.0], bounds=bounds)
+    absent = MILP([1.0, 1.0], bounds=([0, None], [None, 4]))
+    assert absent.lb.tolist() == [0, -np.inf]
+    assert absent.ub.tolist() == [np.inf, 4]
+
+
 def test_bounds_in_every_form() -> None:
     c = [1.0, 1.0]
     for bounds in (

@@ -18,6 +18,11 @@ from optengine.report.primal import incumbents, primal_gap, primal_integral
 
 pytest.importorskip("torch")
 
+import torch
+
+from optengine.solvers.milp.learning.batches import batch_graphs
+from optengine.solvers.milp.learning.features import bipartite_graph
+from optengine.solvers.milp.learning.network import Network, NetworkOptions
 from optengine.solvers.milp.learning.predictor import Predictor
 from optengine.workflows.tune_predictor import WHOLE, candidates, tune_predictor
 
@@ -55,7 +60,11 @@ def test_from_instances_to_a_predictor(
     assert "epoch 3/3" in told
     assert "tuning on" in told
     assert predictor.details["n_train"] == 4
-    assert set(predictor.settings) == {"k0", "k1", "radius"}
+    assert (
+        {"k0", "k1", "radius"}
+        <= set(predictor.settings)
+        <= {"k0", "k1", "radius", "jump", "first", "backend"}
+    )
     unseen = combinatorial_auction(77, 12, 30)
     result = oe.solve(
         unseen, "predict_and_search", time_limit=20, options={"model": str(out), "backend": "highs"}
@@ -189,11 +198,54 @@ def test_tuning_keeps_to_its_budget(family: list[oe.problems.MILP]) -> None:
     oracle = Oracle(np.zeros(30))
     tuned = tune_predictor(oracle, family[:2], seconds=1.0, time_limit=0.2, backend="highs")
     assert tuned.details["tune_runs"] <= 5
-    assert set(tuned.settings) == {"k0", "k1", "radius"}
+    assert {"k0", "k1", "radius"} <= set(tuned.settings) <= {"k0", "k1", "radius", "jump", "first"}
     with pytest.raises(OptionError, match="must last for two runs"):
         tune_predictor(oracle, family[:1], seconds=1.0, time_limit=1.0)
     with pytest.raises(ProblemError, match="one at least"):
         tune_predictor(oracle, [], seconds=10.0)
+
+
+def test_tuning_chooses_phases_and_backend_too(family: list[oe.problems.MILP]) -> None:
+    """What the settings say is what the search does."""
+    from optengine.workflows import tune_predictor as module
+
+    seen: list[dict[str, object]] = []
+    oracle = Oracle(np.zeros(30))
+    tuned = tune_predictor(
+        oracle, family[:1], seconds=6.0, time_limit=0.2, say=lambda text: seen.append({text: 0})
+    )
+    ways = [str(row) for row in seen]
+    for way in module.WAYS:
+        assert any(str(way)[1:-1] in text for text in ways)
+    result = oe.solve(family[1], "predict_and_search", time_limit=2, seed=0, options={"predictor": tuned})
+    assert ("start" in result.details) == (tuned.settings.get("jump", 0.05) > 0)
+    given = tune_predictor(oracle, family[:1], seconds=2.0, time_limit=0.2, jump=0.0, backend="highs")
+    assert not {"jump", "backend"} & set(given.settings)
+
+
+def test_interchangeable_columns_get_one_score() -> None:
+    """The bins of item placement can be exchanged: the network cannot tell them apart, in whatever order they stand."""
+    from optengine.problems.generators import item_placement
+
+    bins, items = 4, 7
+    problem = item_placement(0, bins, 5, 2, 2)
+    torch.manual_seed(0)
+    network = Network(NetworkOptions(width=16)).eval()
+
+    def logits(one: oe.problems.MILP) -> np.ndarray:
+        with torch.inference_mode():
+            return network(batch_graphs([bipartite_graph(one)])).numpy()
+
+    found = logits(problem).reshape(items, bins)
+    assert np.ptp(found, axis=1).max() < 1e-5
+    assert np.ptp(found, axis=0).min() > 1e-4  # items differ
+    order = np.random.default_rng(0).permutation(problem.n_variables)
+    moved = oe.problems.MILP(
+        problem.c[order], problem.A[:, order], problem.lower, problem.upper,
+        (problem.lb[order], problem.ub[order]), problem.integrality[order],
+    )  # fmt: skip
+    whole = order[problem.integrality[order]]  # columns in their new order
+    assert logits(moved) == pytest.approx(found.ravel()[whole], abs=1e-5)
 
 
 def test_primal_measures_by_hand(family: list[oe.problems.MILP]) -> None:

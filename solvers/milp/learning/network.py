@@ -5,13 +5,13 @@ the variables of its constraints have in common (the intra-constraint competitiv
 
 Two forms of the half convolution: "edge" is the published one, with a non-linearity on each edge; "node" moves it to
 the sending node, so that a layer is two sparse products. CPU seconds of one thread for forward and backward pass of the
-full network at width 64 and depth 2, by `python benchmarks/milp_prediction.py --modes` (x86-64 with AVX-512, shared):
+full network at width 64 and depth 2, by `python benchmarks/milp_parts.py --modes` (x86-64 with AVX-512, shared):
 
 | set covering, rows x columns | edges   | edge  | node  |
 |---|---|---|---|
-| 200 x 400                    | 4 400   | 0.027 | 0.015 |
-| 500 x 1000                   | 26 000  | 0.098 | 0.030 |
-| 1000 x 2000                  | 102 000 | 0.33  | 0.059 |
+| 200 x 400                    | 4 400   | 0.023 | 0.011 |
+| 500 x 1000                   | 26 000  | 0.088 | 0.027 |
+| 1000 x 2000                  | 102 000 | 0.36  | 0.053 |
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ class Oracle:
 def test_small_models_are_solved(solver: str, seed: int) -> None:
     problem = easy(seed)
     best = linear.solve_linear(problem.model)
-    result = oe.solve(problem, solver, seed=0, time_limit=30)
+    result = oe.solve(problem, solver, seed=0, time_limit=90)
     assert result.fun == pytest.approx(-best.value)
     assert result.status == "optimal"
     assert result.bound == pytest.approx(result.fun, rel=1e-6)
@@ -210,8 +210,9 @@ def test_columns_are_chosen_by_rank() -> None:
     assert (zeros.tolist(), ones.tolist()) == ([2, 4], [0])
     zeros, ones = choose(scores, 0.0, 1.0)
     assert (zeros.tolist(), ones.tolist()) == ([], [0, 2, 3, 4, 5])
-    zeros, ones = choose(np.zeros(4), 0.5, 0.5)  # ties: lower columns are zeros
-    assert (zeros.tolist(), ones.tolist()) == ([0, 1], [2, 3])
+    zeros, ones = choose(np.zeros(4), 0.5, 0.5)  # ties: at random, the same each time
+    assert sorted([*zeros, *ones]) == [0, 1, 2, 3]
+    assert len(zeros) == len(ones) == 2
 
 
 def test_the_row_of_a_trust_region() -> None:
