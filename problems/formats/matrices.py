@@ -11,7 +11,7 @@ import numpy as np
 from optengine.core.errors import ProblemError
 from optengine.core.problem import Problem
 from optengine.problems.arrays import Numbers
-from optengine.problems.formats.base import FITS, NO, Format
+from optengine.problems.formats.base import FITS, NO, RESEMBLES, Format
 from optengine.problems.formats.source import Source, is_integer
 from optengine.problems.job_shop import JobShop
 from optengine.problems.market_split import MarketSplit
@@ -51,7 +51,11 @@ def _parse_jobs(source: Source) -> list[Problem]:
 
 def _recognise_split(source: Source) -> float:
     table = _table(source)
-    return FITS if table is not None and len(table[2]) == table[0] * (table[1] + 1) else NO
+    if table is None or len(table[2]) != table[0] * (table[1] + 1):
+        return NO
+    lines = [line.split() for line in source.lines[table[3] + 1 :] if line.strip()]
+    in_rows = len(lines) == table[0] and all(len(line) == table[1] + 1 for line in lines)
+    return FITS if in_rows else RESEMBLES  # the same numbers, otherwise broken, may be a small set cover
 
 
 def _parse_split(source: Source) -> list[Problem]:
