@@ -245,7 +245,24 @@ def check(name: str, quick: bool) -> None:
     assert ran
 
 
-@pytest.mark.parametrize("name", registry.SOLVERS)
+# Solvers that share their run with another of this list: in the default suite one of each is enough.
+ALIKE = {
+    "gradient_ascent",
+    "coms",
+    "match_opt",
+    "ignite",
+    "nsga3",
+    "rvea",
+    "smsemoa",
+    "moead",
+    "surrogate_search",
+}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.slow] if name in ALIKE else []) for name in registry.SOLVERS],
+)
 def test_a_registered_solver_keeps_the_contract(name: str) -> None:
     check(name, quick=True)
 
