@@ -57,6 +57,14 @@ class FullModel:
         self._quadratic = Quadratic(d) if options.polish and not self._discrete.any() else None
         self.restart(None, 1.0)
 
+    def warm_up(self) -> None:
+        """Compile the kernels of a refit and of the polish."""
+        d = self.dimension
+        if self._options.cumulation:
+            follow(np.zeros(d), np.eye(d), np.eye(d), np.zeros((2, d)), np.eye(d), 1.0, 1)
+        if self._quadratic is not None:
+            self._quadratic.warm_up()
+
     @property
     def converged(self) -> bool:
         real = ~self._discrete

@@ -2,7 +2,7 @@
 
 A new family is a class with these methods in a file of its own and a line in `models_of` or `_number_model`.
 Optional methods: `step(X, rng)` moves elites a little, `learn(X, F)` sees every told row, `centre()` returns one row
-that joins each generation.
+that joins each generation, `warm_up()` compiles kernels.
 """
 
 from __future__ import annotations

@@ -41,6 +41,13 @@ class Quadratic:
         self._X = np.concatenate([self._X, X])[-self._capacity :]
         self._F = np.concatenate([self._F, F])[-self._capacity :]
 
+    def warm_up(self) -> None:
+        """Compile the kernel."""
+        from optengine.kernels.cem_quadratic import minimiser
+
+        X = np.linspace(0.0, 1.0, 2 * self._d)[:, np.newaxis] * np.ones(self._d)
+        minimiser(X, X[:, 0] ** 2, np.full(self._d, 0.5), np.eye(self._d), np.ones(self._d), False)
+
     def minimiser(self, centre: Floats, axes: Floats, deviations: Floats) -> Floats | None:
         """The minimiser (d,) in the unit cube and not far from the points, or None while too few points are known.
 

@@ -82,6 +82,13 @@ class CEMRun:
         }
         return facts | ({"elites": self._elites.copy()} if self._options.noise_beta > 0 else {})
 
+    def warm_up(self) -> None:
+        """Compile what the families call, before the clock starts."""
+        for model in self._models:
+            compile_kernels = getattr(model, "warm_up", None)
+            if compile_kernels is not None:
+                compile_kernels()
+
     # -- ask -------------------------------------------------------------------------------------------------------
 
     def ask(self, n: int | None = None) -> Batch:

@@ -309,6 +309,34 @@ def test_strengths_learn_an_order(encoded: Encoded, drive: Drive) -> None:
     assert best <= 0.97 * optimum
 
 
+def test_warming_up_compiles_what_a_run_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second signature would be compiled within the time limit of the first run on a machine."""
+    from numba import typeof
+
+    from optengine.kernels import cem_paths, cem_quadratic
+    from optengine.solvers.cem import full
+
+    seen: set[tuple[Any, ...]] = set()
+
+    def noted(kernel: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any) -> Any:
+            seen.add((kernel, *map(typeof, arguments)))
+            return kernel(*arguments)
+
+        return call
+
+    monkeypatch.setattr(full, "follow", noted(cem_paths.follow))
+    monkeypatch.setattr(cem_quadratic, "minimiser", noted(cem_quadratic.minimiser))
+    run = begin(CEM(), [(0, 1)] * 4)
+    run.warm_up()
+    compiled = seen.copy()
+    assert len(compiled) == 2
+    for _ in range(20):
+        X = run.ask()
+        told(run, X, (X**2).sum(axis=1))
+    assert seen == compiled
+
+
 @pytest.mark.parametrize(
     "wrong",
     [{"family": "fulll"}, {"nu": 0.0}, {"K": 0}, {"b": 2.0}, {"guide": 3}, {"sigma_schedule": (1, 2)}],
