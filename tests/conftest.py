@@ -19,6 +19,8 @@ import pytest
 from hypothesis import settings
 
 os.environ.setdefault("MPLBACKEND", "Agg")
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")  # tests run side by side, and BLAS threads spin while they wait
 
 # Compiling a kernel breaks any deadline; the same examples every time, so that a red test is the change's fault.
 settings.register_profile("house", deadline=None, derandomize=True)

@@ -106,3 +106,12 @@ def point_pulls(A: Floats, S: Floats, inverse: Floats, alpha: Floats) -> Floats:
                 total[i, j] += pull
                 total[k, j] -= pull
     return total
+
+
+def warm_up() -> None:
+    """Compile all of them, for arrays as the fits have them."""
+    A, alpha = np.zeros((2, 1)), np.zeros(2)
+    K, S, _, _ = covariances(A, A, RBF, 1.0, 0.0, False)
+    inner(K, K, alpha)
+    pulls(A, S, K, alpha)
+    point_pulls(A, S, K, alpha)

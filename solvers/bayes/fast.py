@@ -16,6 +16,7 @@ from optengine.backends.repair import Repair
 from optengine.core.evaluation import Evaluation, best_first
 from optengine.core.solver import StopAsking
 from optengine.core.space import REAL, Batch
+from optengine.kernels.blas import threads_for
 from optengine.solvers.bayes.design import Design, n_initial
 from optengine.solvers.bayes.fidelity import Below
 from optengine.solvers.bayes.model import Model
@@ -96,6 +97,12 @@ class FastRun:
             facts["noise"] = float(hyper.noise)
         return facts
 
+    def warm_up(self) -> None:
+        """Compile the kernels of the fit, before the clock starts."""
+        from optengine.kernels import gp_pairs
+
+        gp_pairs.warm_up()
+
     # -- asking ------------------------------------------------------------------------------------------------
 
     def ask(self, n: int | None = None) -> Batch:
@@ -108,14 +115,15 @@ class FastRun:
         limit = self._options.max_ask_seconds
         deadline = None if limit is None else time.monotonic() + limit
         rows: list[Batch] = []
-        while len(rows) < n:
-            row = self._next(deadline)
-            if row is None:
-                break
-            self._told.asked(row[None, :])
-            if self._below is not None:
-                self._below.asked(row)
-            rows.append(row)
+        with threads_for(len(self._told)):
+            while len(rows) < n:
+                row = self._next(deadline)
+                if row is None:
+                    break
+                self._told.asked(row[None, :])
+                if self._below is not None:
+                    self._below.asked(row)
+                rows.append(row)
         if not rows:
             raise StopAsking(f"all {len(self._points)} points have been asked for")  # type: ignore[arg-type]
         return np.array(rows)
