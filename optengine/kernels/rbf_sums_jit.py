@@ -96,9 +96,7 @@ def pull(R, centres, first, size, slope, i):  # type: ignore[no-untyped-def]
             q0, q1, q2, q3 = q0 + e1 * x0, q1 + e1 * x1, q2 + e1 * x2, q3 + e1 * x3
             s0, s1, s2, s3 = s0 + e2 * x0, s1 + e2 * x1, s2 + e2 * x2, s3 + e2 * x3
             t0, t1, t2, t3 = t0 + e3 * x0, t1 + e3 * x1, t2 + e3 * x2, t3 + e3 * x3
-        for j, sums in enumerate(
-            ((p0, p1, p2, p3), (q0, q1, q2, q3), (s0, s1, s2, s3), (t0, t1, t2, t3))
-        ):
+        for j, sums in enumerate(((p0, p1, p2, p3), (q0, q1, q2, q3), (s0, s1, s2, s3), (t0, t1, t2, t3))):
             row = slope[i + j]
             row[c] += sums[0]
             row[c + 1] += sums[1]
