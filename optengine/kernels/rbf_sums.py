@@ -4,8 +4,9 @@ For points a_i, centres b_j and weights w_j, in units of the lengthscale,
 
     value_i = sum_j w_j exp(-|a_i - b_j|^2 / 2),    slope_i = sum_j w_j exp(-|a_i - b_j|^2 / 2) (b_j - a_i).
 
-`rbf_sums` is the definition. `rbf_sums_fused` (Numba) and `rbf_sums_cuda` (CuPy) compute both in one pass in float32,
-with a polynomial for the exponential (relative error 3e-6): no matrix (m, n) is ever stored.
+`rbf_sums` is the definition. `rbf_sums_fused` (Numba) and `rbf_sums_cuda` (CuPy) compute both in one pass in float32: no
+matrix (m, n) is ever stored. The Numba form has a polynomial for the exponential and expands the squared distance about
+the centres' mean: a bump's relative error is below 1e-6 (1 + R), R the squares of both points' distances to that mean.
 """
 
 from __future__ import annotations
@@ -22,7 +23,6 @@ from optengine.core.errors import require
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
 
-BLOCK = 256  # centres a point looks at together: a block of both arrays stays in the first cache
 THREADS = 128  # of a CUDA block, one point each; also centres of one tile
 
 

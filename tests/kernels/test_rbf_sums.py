@@ -34,8 +34,8 @@ def test_the_slope_is_the_derivative() -> None:
         assert change[0] == pytest.approx(slope[0, c], rel=1e-5)
 
 
-@pytest.mark.parametrize("m", [1, 2, 7])
-@pytest.mark.parametrize(("n", "f"), [(1, 1), (5, 3), (256, 4), (700, 20), (513, 33)])
+@pytest.mark.parametrize("m", [1, 4, 7])
+@pytest.mark.parametrize(("n", "f"), [(1, 1), (5, 3), (256, 4), (700, 20), (513, 33), (1025, 5), (2100, 2)])
 def test_the_fused_form_is_the_definition(m: int, n: int, f: int) -> None:
     A, B, w = data(m, n, f, 0.5)
     value, slope = rbf_sums(A, B, w)
@@ -45,6 +45,24 @@ def test_the_fused_form_is_the_definition(m: int, n: int, f: int) -> None:
     size = np.abs(w).sum()
     np.testing.assert_allclose(found[0], value, atol=1e-6 * size)
     np.testing.assert_allclose(found[1], slope, atol=3e-6 * size)
+
+
+@pytest.mark.parametrize("shift", [0.0, 100.0])
+def test_a_bump_is_as_exact_as_promised(shift: float) -> None:
+    """One centre beside others of no weight, points up to eight lengthscales away, all far from the origin."""
+    rng = np.random.default_rng(0)
+    A, B = 2.0 * rng.normal(size=(200, 6)) + shift, 2.0 * rng.normal(size=(50, 6)) + shift
+    A, B = A.astype(np.float32).astype(float), B.astype(np.float32).astype(float)
+    w = np.zeros(50)
+    w[7] = 1.0
+    value = rbf_sums_fused(
+        A.astype(np.float32), np.ascontiguousarray(B.T, dtype=np.float32), w.astype(np.float32)
+    )[0]
+    far = ((A - B.mean(axis=0)) ** 2).sum(axis=1) + ((B[7] - B.mean(axis=0)) ** 2).sum()
+    squares = ((A - B[7]) ** 2).sum(axis=1)
+    exact = np.exp(-0.5 * squares)
+    seen = squares < 160  # below, a float32 number of full precision
+    assert (np.abs(value / exact - 1)[seen] < 1e-6 * (1 + far[seen])).all()
 
 
 def test_far_points_give_nothing() -> None:
