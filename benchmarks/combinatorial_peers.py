@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import time
 from collections.abc import Callable
@@ -50,6 +51,8 @@ def _linear(backend: str, threads: int) -> Method:
         from optengine.backends.running import prepare
 
         model = (problem if isinstance(problem, oe.problems.MILP) else problem.milp()).model
+        if backend == "cpsat":  # it knows whole numbers only; products of bits are whole of themselves
+            model = dataclasses.replace(model, integrality=True)
         prepare(backend)
         n, end = problem.space.width, cpu_seconds() + seconds
         target = np.inf if problem.best_known is None else problem.signs[0] * problem.best_known
