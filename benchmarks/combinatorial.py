@@ -15,8 +15,8 @@ unless --fresh; those of a first call go to --out, and a second call goes on wit
 
 Held, in every seed: QUBO up to 1000 bits the best known; G1 0 %, G14 <= 0.3 %, G32 <= 0.5 %; nug30, tai30a 0 %, sko42
 <= 0.05 %; mknapcb1, mknapcb4 <= 0.05 % on average; set covers the optimum; C125.9 34, keller4 11, brock200_2 12;
-kroA100 0 %, a280 <= 1 %, pr1002 <= 3 %. `--quick`: the instances whose gap is held and the first of either knapsack file,
-two seeds.
+kroA100 0 %, a280 <= 1 %, pr1002 <= 3 %. `--quick`: two seeds of the instances whose gap is held and of the first of
+either knapsack file.
 """
 
 from __future__ import annotations
