@@ -15,7 +15,8 @@ unless --fresh; those of a first call go to --out, and a second call goes on wit
 
 Held, in every seed: QUBO up to 1000 bits the best known; G1 0 %, G14 <= 0.3 %, G32 <= 0.5 %; nug30, tai30a 0 %, sko42
 <= 0.05 %; mknapcb1, mknapcb4 <= 0.05 % on average; set covers the optimum; C125.9 34, keller4 11, brock200_2 12;
-kroA100 0 %, a280 <= 1 %, pr1002 <= 3 %. `--quick`: one instance a class, two seeds, without comparators.
+kroA100 0 %, a280 <= 1 %, pr1002 <= 3 %. `--quick`: two seeds of the instances whose gap is held and of the first of
+either knapsack file.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ import optengine as oe
 ROOT = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("OPTENGINE_DATA", ROOT.parent / "shared" / "data")) / "combinatorial"
 PEERS = Path(__file__).with_name("peers") / "combinatorial.jsonl"
-SECONDS, SEEDS = 10, 5
+SECONDS, SEEDS, QUICK_SEEDS = 10, 5, 2
 PACKAGES = ("optengine", "numpy", "scipy", "numba", "ortools", "pymoo", "dwave-samplers")
 
 # file (and #number of the problem in it) -> gap in % that every seed must keep; None: reported only
@@ -57,6 +58,8 @@ CLASSES: dict[str, dict[str, float | None]] = {
     "tsp": {"tsp/kroA100.tsp": 0.0, "tsp/a280.tsp": 1.0, "tsp/pr1002.tsp": 3.0},
 }  # fmt: skip
 MEAN_KNAPSACK = 0.05  # %, over instances and seeds of either file
+QUICK = [p for problems in CLASSES.values() for p, limit in problems.items() if limit is not None]
+QUICK += ["mdkp/mknapcb1.txt#0", "mdkp/mknapcb4.txt#0"]
 CLASS_OF = {problem: name for name, problems in CLASSES.items() for problem in problems}
 
 
@@ -152,9 +155,10 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--rates", action="store_true", help="kernel rates instead of runs")
     parser.add_argument("--out", type=Path, help="jsonl file to append rows to and to go on from")
-    parser.add_argument("--methods", nargs="+", choices=METHODS, help="default: all, with --quick ours")
+    parser.add_argument("--methods", nargs="+", choices=METHODS, help="default: all")
     parser.add_argument("--problems", nargs="+", choices=CLASS_OF, help="default: all")
     parser.add_argument("--classes", nargs="+", choices=CLASSES, help="default: all")
+    parser.add_argument("--seeds", type=int, help=f"default: {SEEDS}, with --quick {QUICK_SEEDS}")
     parser.add_argument("--seconds", type=int, default=SECONDS)
     parser.add_argument("--minutes", type=float, default=1e6, help="start no run after so long")
     parser.add_argument("--fresh", action="store_true", help="measure the peers anew")
@@ -164,17 +168,14 @@ def main() -> None:
 
         print_rates()
         return
-    chosen = arguments.problems or [
-        p for p, name in CLASS_OF.items() if name in (arguments.classes or CLASSES)
-    ]
-    if arguments.quick:
-        chosen = [next(iter(problems)) for problems in CLASSES.values()]
-    methods = arguments.methods or (["optengine"] if arguments.quick else list(METHODS))
+    named = arguments.problems or (QUICK if arguments.quick else CLASS_OF)
+    chosen = [p for p in named if CLASS_OF[p] in (arguments.classes or CLASSES)]
+    seeds = arguments.seeds or (QUICK_SEEDS if arguments.quick else SEEDS)
     cases = [
         {"problem": problem, "method": method, "seed": seed, "budget": arguments.seconds}
-        for method in methods
+        for method in arguments.methods or METHODS
         for problem in chosen
-        for seed in range(2 if arguments.quick else SEEDS)
+        for seed in range(seeds)
         if takes(method, problem)
     ]
     known = [] if arguments.fresh else load(PEERS)

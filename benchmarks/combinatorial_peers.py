@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import time
 from collections.abc import Callable
@@ -21,8 +22,10 @@ FAQ_ITERATIONS = 30
 
 
 def cpu_seconds() -> float:
-    """CPU seconds of this process and of its children that live."""
-    total, tick = time.process_time(), os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
+    """CPU seconds of this process and of its children, those that live and those that ended."""
+    ended = os.times()
+    total = time.process_time() + ended.children_user + ended.children_system
+    tick = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
             fields = stat.read_text().rpartition(")")[2].split()
@@ -50,6 +53,8 @@ def _linear(backend: str, threads: int) -> Method:
         from optengine.backends.running import prepare
 
         model = (problem if isinstance(problem, oe.problems.MILP) else problem.milp()).model
+        if backend == "cpsat":  # it knows whole numbers only; products of bits are whole of themselves
+            model = dataclasses.replace(model, integrality=True)
         prepare(backend)
         n, end = problem.space.width, cpu_seconds() + seconds
         target = np.inf if problem.best_known is None else problem.signs[0] * problem.best_known

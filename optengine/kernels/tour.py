@@ -25,6 +25,7 @@ SMALLEST = 8  # cities: below it runs overlap
 LONGEST = 3  # cities of a run that Or-opt moves
 KICK = 50  # cities of either run that a kick exchanges, at most
 EPSILON = 1e-9  # relative size of a gain that rounding may feign
+RUNS = 2 * LONGEST - 1  # runs from a city on, either way; those of one city are the same
 # Slots of `state`.
 SEED, N_KICKS, HEAD, WAITING, N_LOG, OVERRUN = 0, 1, 2, 3, 4, 5
 STATE = 6
@@ -39,82 +40,10 @@ def tour_length(distance: Numbers, tour: Small) -> float:
     return total
 
 
-@numba.njit(cache=True, nogil=True)
-def search_tour(
-    distance: Numbers, near: Small, reach: Numbers, tour: Small, place: Small, queue: Small, waits: NDArray[np.bool_],
-    log: Small, state: Integers, length: Lengths, best: Small, temperature: float, limit: int,
-) -> None:  # fmt: skip
-    """Search on for `limit` evaluated moves; symmetric distances only.
-
-    Args:
-        distance: (n, n), n >= SMALLEST, float32 where sums of four are exact. near: (n, k) the nearest cities of each,
-            nearest first. reach: (n, k) their distances.
-        tour: (n,) city at each position, place: (n,) position of each city.
-        queue: (n,) ring of cities to look at, waits: (n,) whether a city is in it.
-        log: (l, 2) reversals since the last kick; where it is full, the kick is taken for good.
-        state: (STATE,) counters. length: (3,) of the tour now, when it was last kicked, and of the best. best: (n,).
-            All of these updated.
-        temperature: mean growth of a tour that is accepted.
-    """
-    n, k = len(tour), near.shape[1]
-    evaluated = state[OVERRUN]
-    while evaluated < limit:
-        if state[WAITING]:
-            a = queue[state[HEAD]]
-            state[HEAD] = _at(state[HEAD] + 1, n)
-            state[WAITING] -= 1
-            waits[a] = False
-            improved = True
-            while improved:
-                improved, count = _improve(
-                    a, distance, near, reach, k, tour, place, queue, waits, log, state, length
-                )
-                evaluated += count
-            continue
-        if length[0] < length[2] - EPSILON * abs(length[2]):
-            length[2] = length[0]
-            best[:] = tour
-        if length[0] > length[1] and length[0] - length[1] > temperature * exponential(
-            state[SEED], state[N_KICKS], 9
-        ):
-            while state[N_LOG] > 0:  # take the kick back
-                state[N_LOG] -= 1
-                _reverse(log[state[N_LOG], 0], log[state[N_LOG], 1], tour, place)
-            length[0] = length[1]
-        length[1] = length[0]
-        state[N_LOG] = 0
-        state[N_KICKS] += 1
-        evaluated += 1
-        _kick(distance, tour, place, queue, waits, log, state, length)
-    state[OVERRUN] = evaluated - limit
-
-
-@numba.njit(cache=True, nogil=True)
-def _kick(
-    distance: Numbers, tour: Small, place: Small, queue: Small, waits: NDArray[np.bool_], log: Small, state: Integers,
-    length: Lengths,
-) -> None:  # fmt: skip
-    """Exchange two neighbouring runs: a double bridge of one place."""
-    n = len(tour)
-    word = draw(state[SEED], state[N_KICKS], 1)
-    most = min(KICK, (n - 2) // 2)
-    one, two = 1 + word % most, 1 + (word >> 12) % most
-    i = (word >> 24) % n
-    p, s1, s2 = tour[i], tour[_at(i + 1, n)], tour[_at(i + one, n)]
-    m1, m2, q = tour[_at(i + one + 1, n)], tour[_at(i + one + two, n)], tour[_at(i + one + two + 1, n)]
-    length[0] += distance[p, m1] + distance[m2, s1] + distance[s2, q]
-    length[0] -= distance[p, s1] + distance[s2, m1] + distance[m2, q]
-    _exchange(s1, s2, one, m1, m2, two, True, tour, place, log, state)
-    for c in (p, s1, s2, m1, m2, q):
-        _wait(c, queue, waits, state)
-
-
-@numba.njit(cache=True, nogil=True)
-def _wait(c: int, queue: Small, waits: NDArray[np.bool_], state: Integers) -> None:
-    if not waits[c]:
-        waits[c] = True
-        queue[_at(state[HEAD] + state[WAITING], len(queue))] = c
-        state[WAITING] += 1
+@numba.njit(cache=True, nogil=True, inline="always")
+def _at(i: int, n: int) -> int:
+    """Position i, from -n to 2 n - 1, on the circle; a division would take longer than a move."""
+    return i - n if i >= n else i + n if i < 0 else i
 
 
 @numba.njit(cache=True, nogil=True)
@@ -135,185 +64,201 @@ def _reverse(i: int, j: int, tour: Small, place: Small) -> None:
 
 
 @numba.njit(cache=True, nogil=True)
-def _noted(i: int, j: int, tour: Small, place: Small, log: Small, state: Integers) -> None:
-    """Reverse, and note it; a reversal takes itself back."""
-    _reverse(i, j, tour, place)
-    if state[N_LOG] < len(log):
-        log[state[N_LOG], 0], log[state[N_LOG], 1] = i, j
-        state[N_LOG] += 1
+def _change(
+    i: int, j: int, m1: int, m2: int, middle: int, s1: int, s2: int, size: int, tour: Small, place: Small, log: Small,
+    n_log: int,
+) -> int:  # fmt: skip
+    """Reverse the positions from i to j, then the run of `middle` cities with the ends m1 and m2, then that of `size`.
+
+    Runs of 0 cities are left. Each reversal is noted, since it takes itself back. Returns the reversals noted so far.
+    """
+    n = len(tour)
+    for step in range(3):
+        if step > 0:
+            a, b, run = (m1, m2, middle) if step == 1 else (s1, s2, size)
+            if run == 0:
+                continue
+            i, j = place[a], place[b]
+            if _at(j - i, n) + 1 != run:
+                i, j = j, i
+        _reverse(i, j, tour, place)
+        if n_log < len(log):
+            log[n_log, 0], log[n_log, 1] = i, j
+            n_log += 1
+    return n_log
 
 
 @numba.njit(cache=True, nogil=True)
-def _run(a: int, b: int, size: int, tour: Small, place: Small, log: Small, state: Integers) -> None:
-    """Reverse the run of `size` cities, at most half of all, with the ends a and b, whichever way it lies."""
-    i, j = place[a], place[b]
-    if _at(j - i, len(tour)) + 1 != size:
-        i, j = j, i
-    _noted(i, j, tour, place, log, state)
-
-
-@numba.njit(cache=True, nogil=True)
-def _exchange(
-    s1: int, s2: int, size: int, m1: int, m2: int, middle: int, straight: bool, tour: Small, place: Small, log: Small,
-    state: Integers,
+def search_tour(
+    distance: Numbers, near: Small, reach: Numbers, tour: Small, place: Small, queue: Small, waits: NDArray[np.bool_],
+    log: Small, state: Integers, length: Lengths, best: Small, temperature: float, limit: int,
 ) -> None:  # fmt: skip
-    """Turn ... s1..s2 m1..m2 ... into ... m1..m2 s1..s2 ..., the run s reversed unless `straight`."""
-    _noted(place[s1], place[m2], tour, place, log, state)
-    _run(m1, m2, middle, tour, place, log, state)
-    if straight:
-        _run(s1, s2, size, tour, place, log, state)
+    """Search on for `limit` evaluated moves; symmetric distances only.
+
+    Evaluated is a move whose change of the length is computed; those that the neighbour lists cut off do not count.
+
+    Args:
+        distance: (n, n), n >= SMALLEST, float32 where sums of four are exact. near: (n, k) the nearest cities of each,
+            nearest first. reach: (n, k) their distances.
+        tour: (n,) city at each position, place: (n,) position of each city.
+        queue: (n,) ring of cities to look at, waits: (n,) whether a city is in it.
+        log: (l, 2) reversals since the last kick; where it is full, the kick is taken for good.
+        state: (STATE,) counters. length: (3,) of the tour now, when it was last kicked, and of the best. best: (n,).
+            All of these updated.
+        temperature: mean growth of a tour that is accepted.
+    """
+    n, k = len(tour), near.shape[1]
+    evaluated, head, waiting, n_log = state[OVERRUN], state[HEAD], state[WAITING], state[N_LOG]
+    now, home = length[0], length[1]
+    gains, ends, nexts = np.empty(RUNS), np.empty(RUNS, np.int64), np.empty(RUNS, np.int64)
+    touched = np.empty(6, np.int64)
+    while evaluated < limit:
+        n_touched = 0
+        if waiting:
+            a = queue[head]
+            head = head + 1 if head + 1 < n else 0
+            waiting -= 1
+            waits[a] = False
+            while True:
+                change, way, size, c, side, count = _look(
+                    a, -EPSILON * abs(now) / n, distance, near, reach, k, n, tour, place, gains, ends, nexts
+                )
+                evaluated += count
+                if size < 0:
+                    break
+                if n_log + 6 > len(log):  # no room to take the kick back: it stays
+                    home, n_log = now, 0
+                i, pc = place[a], place[c]
+                if size == 0:
+                    b, d = tour[_at(i + way, n)], tour[_at(pc + way, n)]
+                    start, stop = (place[b], pc) if way > 0 else (pc, place[b])
+                    n_log = _change(start, stop, 0, 0, 0, 0, 0, 0, tour, place, log, n_log)
+                    touched[0], touched[1], touched[2], touched[3], n_touched = a, b, c, d, 4
+                else:
+                    p, d = tour[_at(i - way, n)], tour[_at(pc + way * side, n)]
+                    e, nx = tour[_at(i + way * (size - 1), n)], tour[_at(i + way * size, n)]
+                    n_log = _insert(
+                        a, e, size, p, nx, c, d, _at((pc - i) * way, n), way, side, tour, place, log, n_log
+                    )
+                    touched[0], touched[1], touched[2], touched[3], touched[4], touched[5] = a, e, p, nx, c, d
+                    n_touched = 6
+                now += change
+                for t in range(n_touched):
+                    city = touched[t]
+                    if not waits[city]:
+                        waits[city] = True
+                        queue[_at(head + waiting, n)] = city
+                        waiting += 1
+            continue
+        if now < length[2] - EPSILON * abs(length[2]):
+            length[2] = now
+            best[:] = tour
+        if now > home and now - home > temperature * exponential(state[SEED], state[N_KICKS], 9):
+            while n_log > 0:  # take the kick back
+                n_log -= 1
+                _reverse(log[n_log, 0], log[n_log, 1], tour, place)
+            now = home
+        home, n_log = now, 0
+        state[N_KICKS] += 1
+        evaluated += 1
+        # A double bridge of one place: two neighbouring runs change places.
+        word = draw(state[SEED], state[N_KICKS], 1)
+        most = min(KICK, (n - 2) // 2)
+        one, two = 1 + word % most, 1 + (word >> 12) % most
+        i = (word >> 24) % n
+        p, s1, s2 = tour[i], tour[_at(i + 1, n)], tour[_at(i + one, n)]
+        m1, m2, q = tour[_at(i + one + 1, n)], tour[_at(i + one + two, n)], tour[_at(i + one + two + 1, n)]
+        now += distance[p, m1] + distance[m2, s1] + distance[s2, q]
+        now -= distance[p, s1] + distance[s2, m1] + distance[m2, q]
+        n_log = _change(place[s1], place[m2], m1, m2, two, s1, s2, one, tour, place, log, n_log)
+        touched[0], touched[1], touched[2], touched[3], touched[4], touched[5] = p, s1, s2, m1, m2, q
+        for t in range(6):
+            city = touched[t]
+            if not waits[city]:
+                waits[city] = True
+                queue[_at(head + waiting, n)] = city
+                waiting += 1
+    length[0], length[1] = now, home
+    state[OVERRUN], state[HEAD], state[WAITING], state[N_LOG] = evaluated - limit, head, waiting, n_log
 
 
 @numba.njit(cache=True, nogil=True, inline="always")
-def _at(i: int, n: int) -> int:
-    """Position i, from -n to 2 n - 1, on the circle; a division would take longer than a move."""
-    return i - n if i >= n else i + n if i < 0 else i
+def _look(
+    a: int, least: float, distance: Numbers, near: Small, reach: Numbers, k: int, n: int, tour: Small, place: Small,
+    gains: Lengths, ends: Integers, nexts: Integers,
+) -> tuple[float, int, int, int, int, int]:  # fmt: skip
+    """The best move that brings a city near a beside it.
 
+    2-opt: a leaves its successor, or its predecessor, for c. Or-opt: the run of `size` cities from a on, away from its
+    neighbour p, comes to stand between c and a neighbour d of c, with a beside c.
 
-@numba.njit(cache=True, nogil=True)
-def _improve(
-    a: int,
-    distance: Numbers,
-    near: Small,
-    reach: Numbers,
-    k: int,
-    tour: Small,
-    place: Small,
-    queue: Small,
-    waits: NDArray[np.bool_],
-    log: Small,
-    state: Integers,
-    length: Lengths,
-) -> tuple[bool, int]:
-    """Take the first move that shortens the tour and gives city a a new neighbour; whether, and moves evaluated."""
-    if state[N_LOG] + 6 > len(log):  # no room to take the kick back: it stays
-        length[1], state[N_LOG] = length[0], 0
-    least = -EPSILON * abs(length[0]) / len(tour)
-    found, count = _two_opt(a, least, distance, near, reach, k, tour, place, queue, waits, log, state, length)
-    if found:
-        return True, count
-    found, more = _or_opt(a, least, distance, near, reach, k, tour, place, queue, waits, log, state, length)
-    return found, count + more
-
-
-@numba.njit(cache=True, nogil=True)
-def _two_opt(
-    a: int,
-    least: float,
-    distance: Numbers,
-    near: Small,
-    reach: Numbers,
-    k: int,
-    tour: Small,
-    place: Small,
-    queue: Small,
-    waits: NDArray[np.bool_],
-    log: Small,
-    state: Integers,
-    length: Lengths,
-) -> tuple[bool, int]:
-    """a leaves its successor, or its predecessor, for a nearer city."""
-    n, count, i = len(tour), 0, place[a]
-    for way in (1, -1):
-        b = tour[_at(i + way, n)]
-        d_ab = distance[a, b]
-        for q in range(k):
-            d_ac = reach[a, q]
-            if d_ac >= d_ab:
-                break
-            c = near[a, q]
-            d = tour[_at(place[c] + way, n)]
+    Returns:
+        Change, way of the tour, size (0: 2-opt, -1: no move shortens), c, side of c where d is, moves evaluated.
+    """
+    i = place[a]
+    s, p = tour[_at(i + 1, n)], tour[_at(i - 1, n)]
+    d_s, d_p = distance[a, s], distance[a, p]
+    widest = max(d_s, d_p)
+    for r in range(RUNS):
+        way, size = (1, r + 1) if r < LONGEST else (-1, r - LONGEST + 2)
+        e, nx = tour[_at(i + way * (size - 1), n)], tour[_at(i + way * size, n)]
+        before, d_before = (p, d_p) if way > 0 else (s, d_s)
+        ends[r], nexts[r] = e, nx
+        gains[r] = d_before + distance[e, nx] - distance[before, nx]
+        widest = max(widest, gains[r])
+    change, b_way, b_size, b_c, b_side, count = least, 0, -1, 0, 0, 0
+    for q in range(k):
+        d_ac = reach[a, q]
+        if d_ac >= widest:
+            break
+        c = near[a, q]
+        j = place[c]
+        cs, cp = tour[_at(j + 1, n)], tour[_at(j - 1, n)]
+        d_cs, d_cp = distance[c, cs], distance[c, cp]
+        if d_ac < d_s:
             count += 1
-            change = d_ac + distance[b, d] - d_ab - distance[c, d]
-            if change < least:
-                if way > 0:
-                    _noted(place[b], place[c], tour, place, log, state)
-                else:
-                    _noted(place[c], place[b], tour, place, log, state)
-                length[0] += change
-                for city in (a, b, c, d):
-                    _wait(city, queue, waits, state)
-                return True, count
-    return False, count
-
-
-@numba.njit(cache=True, nogil=True)
-def _or_opt(
-    a: int,
-    least: float,
-    distance: Numbers,
-    near: Small,
-    reach: Numbers,
-    k: int,
-    tour: Small,
-    place: Small,
-    queue: Small,
-    waits: NDArray[np.bool_],
-    log: Small,
-    state: Integers,
-    length: Lengths,
-) -> tuple[bool, int]:
-    """The run from a to e, away from p, comes to stand beside a city c that is near a."""
-    n, count, i = len(tour), 0, place[a]
-    for way in (1, -1):
-        p = tour[_at(i - way, n)]
-        d_pa = distance[p, a]
-        for size in range(1, LONGEST + 1):
-            e, nx = tour[_at(i + way * (size - 1), n)], tour[_at(i + way * size, n)]
-            gain = d_pa + distance[e, nx] - distance[p, nx]
-            for q in range(k):
-                d_ac = reach[a, q]
-                if d_ac >= gain:
-                    break
-                c = near[a, q]
-                off = _at((place[c] - i) * way, n)  # steps from a to c, along the run
-                if off < size:
-                    continue
-                for side in (1, -1):  # a stands beside c; e beside the city on this side of c
-                    if (c == p and side == 1) or (c == nx and side == -1):
-                        continue  # between c and d lies the run itself
-                    d = tour[_at(place[c] + way * side, n)]
-                    count += 1
-                    change = d_ac + distance[e, d] - distance[c, d] - gain
-                    if change < least:
-                        _insert(a, e, size, p, nx, c, d, off, way, side, tour, place, log, state)
-                        length[0] += change
-                        for city in (a, e, p, nx, c, d):
-                            _wait(city, queue, waits, state)
-                        return True, count
-    return False, count
+            found = d_ac + distance[s, cs] - d_s - d_cs
+            if found < change:
+                change, b_way, b_size, b_c = found, 1, 0, c
+        if d_ac < d_p:
+            count += 1
+            found = d_ac + distance[p, cp] - d_p - d_cp
+            if found < change:
+                change, b_way, b_size, b_c = found, -1, 0, c
+        ahead = _at(j - i, n)  # steps from a on to c
+        for r in range(RUNS):
+            if d_ac >= gains[r]:
+                continue
+            way, size = (1, r + 1) if r < LONGEST else (-1, r - LONGEST + 2)
+            if (ahead if way > 0 else n - ahead) < size:
+                continue  # c is in the run
+            e, before = ends[r], p if way > 0 else s
+            base = d_ac - gains[r]
+            if not (cs == a or cs == e):
+                count += 1
+                found = base + distance[e, cs] - d_cs
+                if found < change:
+                    change, b_way, b_size, b_c, b_side = found, way, size, c, way
+            if not (cp == a or cp == e):
+                count += 1
+                found = base + distance[e, cp] - d_cp
+                if found < change:
+                    change, b_way, b_size, b_c, b_side = found, way, size, c, -way
+    return change, b_way, b_size, b_c, b_side, count
 
 
 @numba.njit(cache=True, nogil=True)
 def _insert(
     a: int, e: int, size: int, p: int, nx: int, c: int, d: int, off: int, way: int, side: int, tour: Small,
-    place: Small, log: Small, state: Integers,
-) -> None:  # fmt: skip
+    place: Small, log: Small, n_log: int,
+) -> int:  # fmt: skip
     """Move the run a..e between c and d. Along `way` the tour reads p a..e nx ... p; d follows c if side = 1."""
-    n = len(tour)
     ahead = off - size + 1 if side == 1 else off - size  # cities from nx to the nearer of c and d
-    behind = n - size - ahead  # cities from p back to the other
+    behind = len(tour) - size - ahead  # cities from p back to the other
     near_end, far_end = (c, d) if side == 1 else (d, c)
-    straight = side == 1  # c a..e d; else d e..a c
-    if ahead <= behind:
-        x, y, m1, m2, middle = a, e, nx, near_end, ahead
-        if way > 0:
-            _exchange(x, y, size, m1, m2, middle, straight, tour, place, log, state)
-        else:
-            _exchange_back(x, y, size, m1, m2, middle, straight, tour, place, log, state)
-    elif way > 0:
-        _exchange_back(e, a, size, p, far_end, behind, straight, tour, place, log, state)
-    else:
-        _exchange(e, a, size, p, far_end, behind, straight, tour, place, log, state)
-
-
-@numba.njit(cache=True, nogil=True)
-def _exchange_back(
-    s1: int, s2: int, size: int, m1: int, m2: int, middle: int, straight: bool, tour: Small, place: Small, log: Small,
-    state: Integers,
-) -> None:  # fmt: skip
-    """`_exchange` against the sense of the positions: they hold m2..m1 s2..s1."""
-    _noted(place[m2], place[s1], tour, place, log, state)
-    _run(m1, m2, middle, tour, place, log, state)
-    if straight:
-        _run(s1, s2, size, tour, place, log, state)
+    x, y, m1, m2, middle, forth = (
+        (a, e, nx, near_end, ahead, way > 0) if ahead <= behind else (e, a, p, far_end, behind, way < 0)
+    )
+    start, stop = (place[x], place[m2]) if forth else (place[m2], place[x])
+    straight = size if side == 1 else 0  # c a..e d; else d e..a c
+    return int(_change(start, stop, m1, m2, middle, x, y, straight, tour, place, log, n_log))
