@@ -1,7 +1,7 @@
 """`auto` beside every solver that one could fix instead: 86 problems of 25 kinds, three budgets each.
 
-    python benchmarks/auto.py --quick                # 31 problems, one seed, small and medium budgets: under ten minutes
-    python benchmarks/auto.py --out auto.jsonl       # all of them; goes on where it stopped
+    python benchmarks/auto.py --quick             # 31 problems, one seed, small and medium budgets: under ten minutes
+    python benchmarks/auto.py --out auto.jsonl    # all of them; goes on where it stopped
 
 Budgets are evaluations where the problem is a black box, and 2, 5 and 10 seconds of one thread where it has a structure
 (auto_problems.py). A solver knows no budget, so its run with the large one is also, up to there, its run with the
@@ -108,7 +108,14 @@ def run_case(row: Row) -> Row:
         for end in ends:
             found[end].append(_value(result, problem, case, end))
     values = {str(end): _median(found[end]) for end in ends}
-    return {**row, "values": values, "cpu": round(spent, 3), "decision": decided, "solver": solver, "reason": reason}
+    return {
+        **row,
+        "values": values,
+        "cpu": round(spent, 3),
+        "decision": decided,
+        "solver": solver,
+        "reason": reason,
+    }
 
 
 def _solved(problem: oe.Problem, case: Case, row: Row, k: int) -> Any:
@@ -166,7 +173,9 @@ def scores_of(rows: list[Row]) -> Scores:
         case = CASES[row["problem"]]
         for i, end in enumerate(case.budgets):
             if str(end) in row["values"]:
-                found.setdefault((row["problem"], i, row["seed"]), {})[row["method"]] = row["values"][str(end)]
+                found.setdefault((row["problem"], i, row["seed"]), {})[row["method"]] = row["values"][
+                    str(end)
+                ]
     table: Scores = {}
     for (name, i, seed), values in sorted(found.items()):
         if "auto" not in values:
@@ -209,8 +218,14 @@ def report(rows: list[Row]) -> None:
     table = scores_of(rows)
     kinds = [k for k in FIXED if any(CASES[name].kind == k for name, _ in table)]
     budgets = sorted({i for _, i in table})
-    print(f"{len({n for n, _ in table})} problems, seeds {sorted({r['seed'] for r in rows})}; mean score, 0 is the best")
-    print(f"{'':18}" + "".join(f"{NAMES[i]:>8}{'best single':>26}" for i in budgets) + f"{'all':>8}{'best single':>26}")
+    print(
+        f"{len({n for n, _ in table})} problems, seeds {sorted({r['seed'] for r in rows})}; mean score, 0 is the best"
+    )
+    print(
+        f"{'':18}"
+        + "".join(f"{NAMES[i]:>8}{'best single':>26}" for i in budgets)
+        + f"{'all':>8}{'best single':>26}"
+    )
     within = []
     for kind in kinds:
         cells = ""
@@ -236,7 +251,9 @@ def report(rows: list[Row]) -> None:
     for m in sorted(overall, key=lambda m: overall[m])[:8]:
         print(f"  {m:20}{overall[m]:.3f}")
     shares = [r["decision"] / max(r["cpu"], 1e-9) for r in rows if r["method"] == "auto"]
-    print(f"the decision, share of a run's CPU seconds: median {np.median(shares):.2%}, worst {np.max(shares):.2%}")
+    print(
+        f"the decision, share of a run's CPU seconds: median {np.median(shares):.2%}, worst {np.max(shares):.2%}"
+    )
 
 
 def planned(names: list[str], seeds: range, levels: int, methods: list[str] | None) -> list[Row]:
@@ -247,22 +264,26 @@ def planned(names: list[str], seeds: range, levels: int, methods: list[str] | No
             budgets = case.budgets[:levels]
             fixed = [m for m in FIXED[case.kind] if name not in DEAR or m in DEAR[name]]
             fixed = [m for m in fixed if _takes(m, case)]
-            for method in ["random", *fixed] if case.kind != "offline" else fixed:
-                plan.append({"problem": name, "method": method, "seed": seed, "budget": budgets[-1]})
+            methods_of = ["random", *fixed] if case.kind != "offline" else fixed
+            plan += [{"problem": name, "method": m, "seed": seed, "budget": budgets[-1]} for m in methods_of]
             plan += [{"problem": name, "method": "auto", "seed": seed, "budget": b} for b in budgets]
     return [row for row in plan if methods is None or row["method"] in methods]
 
 
 def _takes(method: str, case: Case) -> bool:
-    problem = case.make(np.random.default_rng(0)) if case.kind in ("sets and clauses",) else None
+    problem = case.make(np.random.default_rng(0)) if case.kind == "sets and clauses" else None
     return problem is None or registry.make(method).refuses(problem) is None
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--first", type=int, default=0, help="the first seed; from 1000 on for choosing rules")
+    parser.add_argument(
+        "--first", type=int, default=0, help="the first seed; from 1000 on for choosing rules"
+    )
     parser.add_argument("--kinds", nargs="+", choices=FIXED)
     parser.add_argument("--methods", nargs="+")
     parser.add_argument("--out", type=Path)

@@ -98,9 +98,7 @@ def griewank(z: Vector) -> float:
 def levy(z: Vector) -> float:
     w = 1.0 + z / 2.0
     middle = ((w[:-1] - 1) ** 2 * (1 + 10 * np.sin(np.pi * w[:-1] + 1) ** 2)).sum()
-    return float(
-        np.sin(np.pi * w[0]) ** 2 + middle + (w[-1] - 1) ** 2 * (1 + np.sin(2 * np.pi * w[-1]) ** 2)
-    )
+    return float(np.sin(np.pi * w[0]) ** 2 + middle + (w[-1] - 1) ** 2 * (1 + np.sin(2 * np.pi * w[-1]) ** 2))
 
 
 def schwefel(z: Vector) -> float:
@@ -113,7 +111,9 @@ def peaks(rng: Generator, d: int, n: int = 21) -> Callable[[Vector], float]:
     centres = rng.uniform(-4, 4, (n, d))
     heights = np.concatenate([[10.0], rng.uniform(1.1, 9.1, n - 1)])
     scales = 10.0 ** rng.uniform(-1, 1, (n, d))
-    return lambda x: float(10.0 - (heights * np.exp(-0.5 / d * (scales * (x - centres) ** 2).sum(axis=1))).max())
+    return lambda x: float(
+        10.0 - (heights * np.exp(-0.5 / d * (scales * (x - centres) ** 2).sum(axis=1))).max()
+    )
 
 
 def box(
@@ -145,7 +145,9 @@ def gallagher(d: int) -> Callable[[Generator], oe.Problem]:
     return lambda rng: oe.Problem(peaks(rng, d), [(-5.0, 5.0)] * d, call="array")
 
 
-def bounded(f: Callable[[Vector], tuple[float, ...]], bounds: list[tuple[float, float]]) -> Callable[[Generator], oe.Problem]:
+def bounded(
+    f: Callable[[Vector], tuple[float, ...]], bounds: list[tuple[float, float]]
+) -> Callable[[Generator], oe.Problem]:
     """A formula with observed constraints; the instance is always the same one."""
     names = [f"g{i}" for i in range(len(f(np.array([(a + b) / 2 for a, b in bounds]))) - 1)]
 
@@ -164,9 +166,15 @@ def disk(d: int) -> Callable[[Generator], oe.Problem]:
         normal /= np.linalg.norm(normal)
 
         def value(x: Vector) -> dict[str, float]:
-            return {"f": rosenbrock(x - 1.0), "ball": float(x @ x) - 0.6 * d, "plane": float(normal @ x) - 0.2}
+            return {
+                "f": rosenbrock(x - 1.0),
+                "ball": float(x @ x) - 0.6 * d,
+                "plane": float(normal @ x) - 0.2,
+            }
 
-        return oe.Problem(value, [(-3.0, 3.0)] * d, call="array", objectives="f", constraints=["ball", "plane"])
+        return oe.Problem(
+            value, [(-3.0, 3.0)] * d, call="array", objectives="f", constraints=["ball", "plane"]
+        )
 
     return make
 
@@ -222,7 +230,13 @@ def beam(x: Vector) -> tuple[float, ...]:
     polar = 2 * math.sqrt(2) * h * length * (length**2 / 12 + ((h + t) / 2) ** 2)
     torsion = load * (span + length / 2) * reach / polar
     shear = math.sqrt(direct**2 + direct * torsion * length / reach + torsion**2)
-    buckling = 4.013 * 30e6 * math.sqrt(t**2 * b**6 / 36) / span**2 * (1 - t / (2 * span) * math.sqrt(30e6 / (4 * 12e6)))
+    buckling = (
+        4.013
+        * 30e6
+        * math.sqrt(t**2 * b**6 / 36)
+        / span**2
+        * (1 - t / (2 * span) * math.sqrt(30e6 / (4 * 12e6)))
+    )
     return (
         1.10471 * h**2 * length + 0.04811 * t * b * (14 + length),
         shear / 13600 - 1,
@@ -240,7 +254,10 @@ def mixed_ellipsoid(d: int) -> Callable[[Generator], oe.Problem]:
     """Reals, whole numbers and categories in equal parts, d of each, tied by a rotation of what they mean."""
 
     def make(rng: Generator) -> oe.Problem:
-        R, optimum = rotation(rng, 3 * d), np.concatenate([rng.uniform(-3, 3, d), rng.integers(-8, 9, d) / 3.0, rng.integers(0, 4, d)])
+        R, optimum = (
+            rotation(rng, 3 * d),
+            np.concatenate([rng.uniform(-3, 3, d), rng.integers(-8, 9, d) / 3.0, rng.integers(0, 4, d)]),
+        )
         levels = rng.normal(size=(d, 4)) * 2.0
         weights = np.logspace(0, 2, 3 * d)
         space = oe.Space(
@@ -271,7 +288,10 @@ def integer_rastrigin(d: int) -> Callable[[Generator], oe.Problem]:
         optimum = np.concatenate([rng.uniform(-3, 3, d - d // 2), rng.integers(-3, 4, d // 2)])
         space = oe.Space({f"x{i}": oe.Real(-5, 5) if i < d - d // 2 else oe.Integer(-5, 5) for i in range(d)})
         return oe.Problem(
-            lambda x: rastrigin((np.array([x[f"x{i}"] for i in range(d)]) - optimum) * np.where(np.arange(d) < d - d // 2, 1.0, 0.7)),
+            lambda x: rastrigin(
+                (np.array([x[f"x{i}"] for i in range(d)]) - optimum)
+                * np.where(np.arange(d) < d - d // 2, 1.0, 0.7)
+            ),
             space,
             call="dict",
         )
@@ -281,7 +301,9 @@ def integer_rastrigin(d: int) -> Callable[[Generator], oe.Problem]:
 
 def vessel(rng: Generator) -> oe.Problem:
     """Sandgren's pressure vessel: thicknesses in sixteenths of an inch, two reals, three constraints."""
-    space = oe.Space(shell=oe.Integer(1, 99), head=oe.Integer(1, 99), radius=oe.Real(10, 200), length=oe.Real(10, 240))
+    space = oe.Space(
+        shell=oe.Integer(1, 99), head=oe.Integer(1, 99), radius=oe.Real(10, 200), length=oe.Real(10, 240)
+    )
 
     def value(x: dict[str, Any]) -> dict[str, float]:
         s, h, r, length = 0.0625 * x["shell"], 0.0625 * x["head"], x["radius"], x["length"]
@@ -302,7 +324,11 @@ def reactor(rng: Generator) -> oe.Problem:
         reflux=oe.Real(0, 60, when=("solvent", solvents[1:])),
         stirring=oe.Integer(1, 10),
     )
-    warm, much, ceiling = rng.uniform(35, 80, 4), 10.0 ** rng.uniform(-3.5, -1.5, 4), rng.permutation([61, 74, 82, 88])
+    warm, much, ceiling = (
+        rng.uniform(35, 80, 4),
+        10.0 ** rng.uniform(-3.5, -1.5, 4),
+        rng.permutation([61, 74, 82, 88]),
+    )
     long, fast = rng.uniform(10, 50, 4), rng.integers(2, 10, 4)
 
     def loss(x: dict[str, Any]) -> float:
@@ -315,11 +341,14 @@ def reactor(rng: Generator) -> oe.Problem:
 
 
 def estimator(n_kinds: int) -> Callable[[Generator], oe.Problem]:
-    """A tuning-like formula: a kind of estimator with 2 to 4 hyperparameters of its own, logarithmic, whole or a choice."""
+    """A tuning-like formula: a kind of estimator with 2 to 4 hyperparameters of its own."""
 
     def make(rng: Generator) -> oe.Problem:
         kinds = [f"k{i}" for i in range(n_kinds)]
-        variables: dict[str, Any] = {"kind": oe.Categorical(kinds), "scale": oe.Categorical(["none", "unit", "rank"])}
+        variables: dict[str, Any] = {
+            "kind": oe.Categorical(kinds),
+            "scale": oe.Categorical(["none", "unit", "rank"]),
+        }
         floors, parts = rng.uniform(0.05, 0.3, n_kinds), []
         likes = rng.normal(0, 0.02, (n_kinds, 3))
         for i, kind in enumerate(kinds):
@@ -342,7 +371,13 @@ def estimator(n_kinds: int) -> Callable[[Generator], oe.Problem]:
                 if isinstance(v, str):
                     total += float(lift["abc".index(v)])
                     continue
-                u = (math.log10(v) + 5) / 5 if name.endswith("rate") else (v - 1) / 15 if name.endswith("depth") else v
+                u = (
+                    (math.log10(v) + 5) / 5
+                    if name.endswith("rate")
+                    else (v - 1) / 15
+                    if name.endswith("depth")
+                    else v
+                )
                 total += 0.4 * float(weight[k]) * (1 - math.exp(-8 * (u - float(best[k])) ** 2))
             return max(0.0, min(1.0, float(total)))
 
@@ -371,7 +406,12 @@ def nk(n: int, k: int, q: int) -> Callable[[Generator], oe.Problem]:
     """Kauffman's landscape: each of n sites has a value that depends on k others; q = 2 is over bits."""
 
     def make(rng: Generator) -> oe.Problem:
-        ties = np.array([np.concatenate([[i], rng.choice(np.delete(np.arange(n), i), k, replace=False)]) for i in range(n)])
+        ties = np.array(
+            [
+                np.concatenate([[i], rng.choice(np.delete(np.arange(n), i), k, replace=False)])
+                for i in range(n)
+            ]
+        )
         T, base = rng.random((n, q ** (k + 1))), q ** np.arange(k + 1)
 
         def cost(x: Any) -> float:
@@ -405,11 +445,15 @@ def pest(rng: Generator) -> oe.Problem:
 # -- bits and permutations as black boxes ------------------------------------------------------------------------------
 
 
-def bits(f: Callable[[Generator, int], Callable[[Vector], float]], n: int) -> Callable[[Generator], oe.Problem]:
+def bits(
+    f: Callable[[Generator, int], Callable[[Vector], float]], n: int
+) -> Callable[[Generator], oe.Problem]:
     def make(rng: Generator) -> oe.Problem:
         flips, inner = rng.integers(0, 2, n), f(rng, n)
         return oe.Problem(
-            lambda x: float(inner(np.asarray(x, dtype=np.int64) ^ flips)), oe.Space(oe.Binary(shape=n)), call="array"
+            lambda x: float(inner(np.asarray(x, dtype=np.int64) ^ flips)),
+            oe.Space(oe.Binary(shape=n)),
+            call="array",
         )
 
     return make
@@ -429,7 +473,7 @@ def autocorrelation(rng: Generator, n: int) -> Callable[[Vector], float]:
 
 
 def ising(rng: Generator, n: int) -> Callable[[Vector], float]:
-    side = int(math.isqrt(n))
+    side = math.isqrt(n)
     J, K = rng.normal(size=(side, side)), rng.normal(size=(side, side))
 
     def energy(x: Vector) -> float:
@@ -454,10 +498,14 @@ def penalised_knapsack(rng: Generator, n: int) -> Callable[[Vector], float]:
     return lambda x: float(-(p @ x) + 20.0 * max(0.0, w @ x - 0.4 * w.sum()))
 
 
-def orders(f: Callable[[Generator, int], Callable[[Vector], float]], n: int) -> Callable[[Generator], oe.Problem]:
+def orders(
+    f: Callable[[Generator, int], Callable[[Vector], float]], n: int
+) -> Callable[[Generator], oe.Problem]:
     def make(rng: Generator) -> oe.Problem:
         inner = f(rng, n)
-        return oe.Problem(lambda x: inner(np.asarray(x, dtype=np.int64)), oe.Space(oe.Permutation(n)), call="array")
+        return oe.Problem(
+            lambda x: inner(np.asarray(x, dtype=np.int64)), oe.Space(oe.Permutation(n)), call="array"
+        )
 
     return make
 
@@ -500,12 +548,16 @@ def tardiness(rng: Generator, n: int) -> Callable[[Vector], float]:
 # -- several objectives --------------------------------------------------------------------------------------------
 
 
-def fronts(f: Callable[[Vector, Vector], tuple[float, ...]], d: int, k: int, low: float = 0.0, high: float = 1.0) -> Callable[[Generator], oe.Problem]:
+def fronts(
+    f: Callable[[Vector, Vector], tuple[float, ...]], d: int, k: int, low: float = 0.0, high: float = 1.0
+) -> Callable[[Generator], oe.Problem]:
     """f(x, shift): the shift moves the optimum of what must be zero."""
 
     def make(rng: Generator) -> oe.Problem:
         shift = rng.uniform(0.2, 0.8, d)
-        return oe.Problem(lambda x: f(x, shift), [(low, high)] * d, call="array", objectives=[f"f{i}" for i in range(k)])
+        return oe.Problem(
+            lambda x: f(x, shift), [(low, high)] * d, call="array", objectives=[f"f{i}" for i in range(k)]
+        )
 
     return make
 
