@@ -133,10 +133,10 @@ def _solved(problem: oe.Problem, case: Case, row: Row, k: int) -> Any:
 def _decision(problem: oe.Problem, budget: float, case: Case) -> float:
     """CPU seconds of one choice, after another one: what it loads belongs to the start of a process."""
     count = None if case.timed or not problem.evaluable else int(budget)
-    registry.choose(problem, count, 1)
+    registry.plan(problem, count, 1)
     start = time.process_time()
     for _ in range(10):
-        registry.choose(problem, count, 1)
+        registry.plan(problem, count, 1, time_limit=budget if case.timed else None)
     return (time.process_time() - start) / 10
 
 

@@ -693,7 +693,7 @@ def cases() -> list[Case]:
             for f, d in ((ellipsoid, 60), (rastrigin, 40), (rosenbrock, 50))
         ],
         *[
-            Case(f"{f.__name__} {d} vectorised", "vectorised", box(f, d, vectorized=True), scaled(d, 100, 1000, 3000))
+            Case(f"{f.__name__} {d} vectorised", "vectorised", box(f, d, vectorized=True), scaled(d, 100, 300, 1000))
             for f, d in ((sphere, 8), (rosenbrock, 4), (rastrigin, 4))
         ],
         Case("valley in a ball", "constrained", disk(5), scaled(5)),
