@@ -62,6 +62,7 @@ SOLVERS: dict[str, str] = {
     "random": "optengine.solvers.random_search:RandomSearch",
     "reinforce": "optengine.solvers.reinforce:REINFORCE",
     "relaxation_induced": "optengine.solvers.milp:RelaxationInduced",
+    "relay": "optengine.solvers.portfolio:Relay",
     "robust_tabu": "optengine.solvers.combinatorial:RobustTabu",
     "root": "optengine.solvers.offline:ROOT",
     "rvea": "optengine.solvers.evolution:RVEA",
@@ -189,6 +190,78 @@ def check_suitable(solver: Any, problem: Problem) -> None:
         raise SolverNotSuitable(f"solver {name_of(solver)!r} cannot solve {problem.name!r}: {reason}{hint}")
 
 
+@dataclasses.dataclass(frozen=True)
+class Choice:
+    """What `auto` takes: a solver's name and options, and why."""
+
+    solver: str
+    options: dict[str, Any]
+    reason: str
+
+
+def plan(
+    problem: Problem,
+    budget: int | None,
+    workers: int,
+    *,
+    time_limit: float | None = None,
+    seconds: float | None = None,
+) -> Choice:
+    """Return what `auto` takes: the first rule of `choose` that fits, and what more budget would change.
+
+    Args:
+        problem, budget, workers: as for `solve`.
+        time_limit: of the run in seconds; counts only where there is no budget.
+        seconds: that an evaluation takes, where it was measured.
+    """
+    if budget is None and time_limit is not None and _timed(problem):
+        return Choice(
+            "relay",
+            {"seconds": float(time_limit), "workers": workers},
+            "rule 7: only a time limit; the first evaluations are timed, and what fits decides",
+        )
+    solver, options, reason = _rule(problem, budget, workers, seconds)
+    return Choice(solver, options, f"{reason}; {_more(problem, budget, workers, seconds, solver, options)}")
+
+
+def _timed(problem: Problem) -> bool:
+    """Whether evaluations are called one by one and no structure is known, so that their seconds matter."""
+    plain = problem.evaluable and not problem.vectorized and problem.array == "numpy" and not problem.moves
+    return plain and _structure(problem) is None
+
+
+def _more(
+    problem: Problem,
+    budget: int | None,
+    workers: int,
+    seconds: float | None,
+    solver: str,
+    options: dict[str, Any],
+) -> str:
+    """What `auto` would take with more to spend."""
+    if not problem.evaluable:
+        return "there is nothing to spend"
+    if budget is None or _structure(problem) is not None:
+        return "more time or evaluations would go to the same"
+    for times in (10, 100):
+        other, others, reason = _rule(problem, times * budget, workers, seconds)
+        if (other, others) != (solver, options):
+            return f"{times} times the budget would go to {_said(other, others)} ({reason.split(':')[0]})"
+    return "10 or 100 times the budget would go to the same"
+
+
+def _said(solver: str, options: dict[str, Any]) -> str:
+    """A solver in words: of a relay, its stages."""
+    if solver != "relay" or not options.get("stages"):
+        return solver
+    return " -> ".join(
+        " | ".join(member if isinstance(member, str) else member["name"] for member in stage["members"])
+        if "members" in stage
+        else str(stage["name"])
+        for stage in options["stages"]
+    )
+
+
 def choose(problem: Problem, budget: int | None, workers: int) -> tuple[str, str]:
     """Return the solver that `auto` takes and the rule that chose it.
 
@@ -213,28 +286,47 @@ def choose(problem: Problem, budget: int | None, workers: int) -> tuple[str, str
        what its moves change: `ils`, which costs more a candidate and needs fewer of them.
     6. otherwise `cem`, which treats every kind of variable.
     """
+    solver, _, reason = _rule(problem, budget, workers, None)
+    return solver, reason
+
+
+Rule = tuple[str, dict[str, Any], str]  # solver, options, reason
+
+
+def _structure(problem: Problem) -> Rule | None:
+    """Rule 0 of `choose`, or None."""
     for kind in type(problem).__mro__:
         place = f"{kind.__module__}:{kind.__qualname__}"
         if place in STRUCTURED:
             solver, why = STRUCTURED[place]
             if not problem.evaluable and _sequences(problem):
-                return "ram", f"rule 0: {why}; sequences of categories"
+                return "ram", {}, f"rule 0: {why}; sequences of categories"
             if load(solver)().refuses(problem) is None:
-                return solver, f"rule 0: {why}"
+                return solver, {}, f"rule 0: {why}"
+    return None
+
+
+def _rule(problem: Problem, budget: int | None, workers: int, seconds: float | None) -> Rule:
+    """The first rule of `choose` that fits."""
+    structured = _structure(problem)
+    if structured is not None:
+        return structured
     space = problem.space
     d, k = _free(problem), problem.n_objectives
     even = "random" if space.constrained else "sobol"
     if k > 1:
         if importlib.util.find_spec("pymoo") is None:
-            return even, f"rule 1: {k} objectives, and pymoo is not installed: pip install 'optengine[moo]'"
+            missing = "pymoo is not installed: pip install 'optengine[moo]'"
+            return even, {}, f"rule 1: {k} objectives, and {missing}"
         if budget is not None and budget < FEWEST_FOR_FRONTS:
-            return even, f"rule 1: {k} objectives, budget {budget} < {FEWEST_FOR_FRONTS}"
-        return ("nsga2" if k <= 3 else "nsga3"), f"rule 1: {k} objectives"
+            return even, {}, f"rule 1: {k} objectives, budget {budget} < {FEWEST_FOR_FRONTS}"
+        return ("nsga2" if k <= 3 else "nsga3"), {}, f"rule 1: {k} objectives"
     if budget is not None and budget < 4 * d:
-        return even, f"rule 2: budget {budget} < 4 x {d} columns"
+        return even, {}, f"rule 2: budget {budget} < 4 x {d} columns"
     if budget is not None and workers > budget / 5:
-        return even, f"rule 2: {workers} workers share budget {budget}"
-    return _for_one_objective(problem, budget, d)
+        return even, {}, f"rule 2: {workers} workers share budget {budget}"
+    solver, reason = _for_one_objective(problem, budget, d)
+    return solver, {}, reason
 
 
 def _free(problem: Problem) -> int:

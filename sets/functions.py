@@ -1,4 +1,8 @@
-"""Objectives of the sets: cheap, with known optima where they have them."""
+"""Problems of the sets: cheap, with known optima where they have them.
+
+A problem with `judge`, a function of its Result, has that as its value in the table: the hypervolume of a front, the
+hidden oracle's value of proposals.
+"""
 
 from __future__ import annotations
 
@@ -79,6 +83,98 @@ def _yield(x: dict[str, Any]) -> float:
     loss = ((x["temperature"] - warm) / 25) ** 2 + np.log(x["catalyst"] / much) ** 2 / 4
     loss += (x.get("reflux", 30) / 60 - 0.5) ** 2 + (x["stirring"] - 6) ** 2 / 50
     return float(ceiling / (1 + loss))
+
+
+def mixed_bowl(d: int) -> oe.Problem:
+    """d reals, d whole numbers and d categories, tied by a rotation of what they mean; optimum 0."""
+    rng = np.random.default_rng(d)
+    Q, levels = np.linalg.qr(rng.normal(size=(3 * d, 3 * d)))[0], 2.0 * rng.normal(size=(d, 4))
+    best = np.concatenate([rng.uniform(-3, 3, d), rng.integers(-8, 9, d) / 3.0, levels[:, 1]])
+    scale = np.logspace(0, 2, 3 * d)
+    space = oe.Space(
+        {f"r{i}": oe.Real(-5, 5) for i in range(d)}
+        | {f"n{i}": oe.Integer(-10, 10) for i in range(d)}
+        | {f"c{i}": oe.Categorical(list("abcd")) for i in range(d)}
+    )
+
+    def value(x: dict[str, Any]) -> float:
+        meant = [levels[i, "abcd".index(x[f"c{i}"])] for i in range(d)]
+        z = np.array([x[f"r{i}"] for i in range(d)] + [x[f"n{i}"] / 3.0 for i in range(d)] + meant)
+        return float((Q @ (z - best)) ** 2 @ scale)
+
+    problem = oe.Problem(value, space, call="dict", name=f"mixed bowl {3 * d}")
+    problem.best_known, problem.best_known_source = 0.0, "by construction"
+    return problem
+
+
+def flow_shop(n: int) -> oe.Problem:
+    """The makespan of n jobs on five machines, the same order on each."""
+    T = np.random.default_rng(n).integers(1, 100, (n, 5))
+
+    def makespan(x: Any) -> float:
+        ready = np.zeros(5)
+        for job in x:
+            before = 0.0
+            for machine in range(5):
+                before = ready[machine] = max(before, ready[machine]) + T[job, machine]
+        return float(ready[-1])
+
+    return oe.Problem(makespan, oe.Space(oe.Permutation(n)), call="array", name=f"flow shop {n}")
+
+
+def tardiness(n: int) -> oe.Problem:
+    """The weighted tardiness of n jobs on one machine."""
+    rng = np.random.default_rng(n)
+    p, w = rng.integers(1, 100, n), rng.integers(1, 11, n)
+    due = rng.uniform(0.2, 0.8, n) * p.sum()
+
+    def late(x: Any) -> float:
+        return float((w[x] * np.maximum(0.0, np.cumsum(p[x]) - due[x])).sum())
+
+    return oe.Problem(late, oe.Space(oe.Permutation(n)), call="array", name=f"tardiness {n}")
+
+
+def filter_taps(taps: int, bits: int) -> oe.Problem:
+    """A low-pass filter with coefficients of few bits."""
+    return oe.problems.fir_filter(
+        taps, [(0.0, 0.4, 1.0), (0.5, 1.0, 0.0)], bits, name=f"filter {taps} {bits}b"
+    )
+
+
+def layer(m: int, n: int, bits: int) -> oe.Problem:
+    """The weights of one output of a layer with n inputs, rounded to few bits, judged by m samples."""
+    rng = np.random.default_rng(n)
+    w = 0.05 * rng.standard_t(4, n)
+    return oe.problems.quantize_linear(w, rng.normal(size=(m, n)), bits, name=f"layer {m}x{n} {bits}b")
+
+
+def image(size: int, n_levels: int) -> oe.Problem:
+    """A random image of few grey levels, from its projections."""
+    from optengine.problems.applications.tomography import phantom
+
+    rng = np.random.default_rng(size)
+    return oe.problems.tomography(phantom(size, n_levels, rng), levels=np.arange(n_levels), rng=rng)
+
+
+def front(name: str, reference: list[float]) -> oe.Problem:
+    """A problem of pymoo's with several objectives, judged by the hypervolume below `reference`."""
+    problem = oe.problems.suite(f"pymoo:{name}")[0]
+
+    def volume(result: oe.Result) -> float:
+        from pymoo.indicators.hv import HV
+
+        F = result.front.F
+        return float(HV(ref_point=np.array(reference))(F)) if len(F) else 0.0
+
+    problem.judge = volume
+    return problem
+
+
+def offline(task: str, seed: int = 0, n_candidates: int = 128) -> oe.Problem:
+    """A table of bad experiments, judged by the best proposal under the oracle: 0 the worst row, 1 the optimum."""
+    made = oe.problems.offline_task(task, seed, n_candidates=n_candidates)
+    made.problem.judge = lambda result: made.percentiles(result.details["candidates"])["p100"]
+    return made.problem
 
 
 def _box(function: Any, d: int, bounds: tuple[float, float], name: str, optimum: float) -> oe.Problem:

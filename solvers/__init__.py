@@ -66,7 +66,7 @@ if TYPE_CHECKING:
         RaM as RaM,
         SurrogateSearch as SurrogateSearch,
     )
-    from optengine.solvers.portfolio import Portfolio as Portfolio
+    from optengine.solvers.portfolio import Portfolio as Portfolio, Relay as Relay
     from optengine.solvers.random_search import RandomSearch as RandomSearch
     from optengine.solvers.reinforce import REINFORCE as REINFORCE
     from optengine.solvers.sobol import Sobol as Sobol

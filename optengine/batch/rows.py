@@ -18,8 +18,8 @@ class Row:
 
     Attributes:
         problem, solver: labels. seed: of the run.
-        value: best feasible value in the user's direction; None where nothing was feasible, for several objectives,
-            and where the run failed.
+        value: best feasible value in the user's direction, or what the problem's `judge` says of the result; None where
+            nothing was feasible, for several objectives without a judge, and where the run failed.
         bound: proved bound, or None.
         status: of the result; "failed" also for a run that raised.
         n_evaluations, seconds: spent, over all sessions of the run.
@@ -49,9 +49,11 @@ class Row:
         return asdict(self)
 
 
-def row_of(result: Result, problem: str, solver: str, seed: int) -> Row:
-    """Return the row that a result makes."""
+def row_of(result: Result, problem: str, solver: str, seed: int, judge: Any = None) -> Row:
+    """Return the row that a result makes; `judge` is a function of it that gives its value, or None."""
     value = result.fun if result.feasible else None
+    if judge is not None and result.feasible and result.status is not Status.FAILED:
+        value = float(judge(result))
     return Row(
         problem,
         solver,

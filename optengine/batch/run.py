@@ -170,7 +170,7 @@ class _Batch:
             if job.key not in self._rows:
                 partial = stored_run(self._folder.path, job.key)
                 if partial is not None:
-                    self._rows[job.key] = row_of(partial, *job.key)
+                    self._rows[job.key] = row_of(partial, *job.key, getattr(job.problem, "judge", None))
                     self._folder.note(self._rows[job.key], self._requests[job.key])
 
     def _in_order(self) -> list[Row]:

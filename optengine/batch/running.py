@@ -67,7 +67,7 @@ def run_job(job: Job) -> Outcome:
     except Exception as error:  # noqa: BLE001  one run that fails, whatever the reason, must not end the others
         return failed(job, error, time.perf_counter() - began)
     return Outcome(
-        row_of(result, problem, solver, seed),
+        row_of(result, problem, solver, seed, getattr(job.problem, "judge", None)),
         result if job.keep else None,
         interrupted=result.status is Status.STOPPED,
     )

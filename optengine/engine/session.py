@@ -296,7 +296,7 @@ class Session:
             seconds=self.clock.seconds,
             solver=self.setup.solver_name,
             options={k: lasting_name(v) if callable(v) else v for k, v in self.setup.options.items()},
-            reason=self.setup.reason,
+            reason="; ".join([r for r in (self.setup.reason, getattr(self.run, "reason", "")) if r]),
             seed=self.seed,
             message="; ".join([m for m in (message, *self.notes) if m]),
             details=self._described(x),

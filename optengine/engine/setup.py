@@ -109,7 +109,9 @@ def resolve(
         raise OptionError("name and shared need storage=, e.g. storage='sqlite:///runs.db', got none")
     if storage is not None and name is None:
         name = problem.name
-    made, solver_name, reason = _solver(solver, options, problem, limits.budget, workers or 1)
+    lasting = storage is not None  # a longer limit goes on with the same solver: seconds are no option of it
+    time_limit = None if lasting else limits.time_limit
+    made, solver_name, reason = _solver(solver, options, problem, limits.budget, workers or 1, time_limit)
     registry.check_suitable(made, problem)
     return Setup(
         problem=problem,
@@ -133,14 +135,21 @@ def resolve(
 
 
 def _solver(
-    solver: Any, options: Mapping[str, Any] | None, problem: Problem, budget: int | None, workers: int
+    solver: Any,
+    options: Mapping[str, Any] | None,
+    problem: Problem,
+    budget: int | None,
+    workers: int,
+    time_limit: float | None,
 ) -> tuple[Any, str, str]:
     """Return the solver, its name and the reason for it."""
     reason = ""
     if options is not None and not isinstance(options, Mapping):
         raise OptionError(f"options must be a dict of the solver's options, got {options!r}")
     if isinstance(solver, str) and solver == "auto":
-        solver, reason = registry.choose(problem, budget, workers)
+        choice = registry.plan(problem, budget, workers, time_limit=time_limit)
+        solver, reason = choice.solver, choice.reason
+        options = {**choice.options, **(options or {})}
     if isinstance(solver, str):
         return registry.make(solver, dict(options or {})), solver, reason
     if isinstance(solver, type) and dataclasses.is_dataclass(solver):

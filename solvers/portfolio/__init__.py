@@ -1,5 +1,6 @@
-"""Several solvers on one problem: evaluations shared by what they bring, or threads side by side."""
+"""Several solvers on one problem: turns by what each brings, stages one after another, threads side by side."""
 
 from optengine.solvers.portfolio.portfolio import Portfolio as Portfolio
+from optengine.solvers.portfolio.relay import Relay as Relay
 
-__all__ = ["Portfolio"]
+__all__ = ["Portfolio", "Relay"]

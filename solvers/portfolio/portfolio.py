@@ -6,30 +6,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
 from numpy.random import Generator
 
 from optengine import registry
-from optengine.core.errors import OptEngineError, OptionError
-from optengine.core.space import BINARY, PERMUTATION, REAL, SUBSET
+from optengine.core.errors import OptionError
+from optengine.solvers.portfolio.members import FEWEST, made, numbered, suited
 from optengine.solvers.portfolio.sharing import SharingRun
 from optengine.solvers.portfolio.side_by_side import SideBySideRun
 
 if TYPE_CHECKING:
     from optengine.core.problem import Problem
-
-FEWEST = 2  # members
-
-# Members taken where none are named: different in kind, those that do not suit the problem are left out.
-REALS = ("hybrid", "de", "cem")
-DISCRETE = ("ils", "fast_ea", "cem", "ga")
-MIXED = ("cmaes", "cem", "tpe", "ga")
-FRONTS = ("nsga2", "smsemoa", "moead")
-# Search by themselves: an exact method and heuristics, so that bounds and incumbents meet.
-STRUCTURED = (
-    "milp", "relaxation_induced", "local_branching", "feasibility_jump", "dmmv", "minmax_exact", "order_search",
-    "dag_exact",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +50,7 @@ class Portfolio:
             members = tuple(self.members)
             if len(members) < FEWEST:
                 raise OptionError(f"members must hold at least {FEWEST} solvers, got {len(members)}")
-            object.__setattr__(self, "members", tuple(_made(member) for member in members))
+            object.__setattr__(self, "members", tuple(made(member)[1] for member in members))
         value = self.exploration
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= 1:
             raise OptionError(f"exploration must be a number in (0, 1], got {value!r}")
@@ -95,8 +81,8 @@ class Portfolio:
         named = suited(problem) if self.members is None else [(registry.name_of(m), m) for m in self.members]
         streams = rng.spawn(len(named) + 1)
         runs = {
-            _label(name, i, named): solver.start(problem, stream)
-            for i, ((name, solver), stream) in enumerate(zip(named, streams[1:], strict=True))
+            label: solver.start(problem, stream)
+            for (label, solver), stream in zip(numbered(named), streams[1:], strict=True)
         }
         searching = [name for name, run in runs.items() if hasattr(run, "search")]
         if not searching:
@@ -108,58 +94,3 @@ class Portfolio:
                 f"members must all search by themselves or all be asked and told, got {searching} and {asked}"
             )
         return SideBySideRun(problem, runs, streams[0])
-
-
-def suited(problem: Problem) -> list[tuple[str, Any]]:
-    """Return the solvers taken for a problem where none are named, with their names."""
-    structured = [
-        pair for pair in _usable(STRUCTURED, problem) if hasattr(_trial(pair[1], problem), "search")
-    ]
-    if len(structured) >= FEWEST:
-        return structured
-    space = problem.space
-    kinds = {int(kind) for kind in space.kind[space.lower < space.upper]}
-    if problem.n_objectives > 1:
-        return _usable(FRONTS, problem)
-    if kinds <= {REAL}:
-        return _usable(REALS, problem)
-    return _usable(DISCRETE if kinds <= {BINARY, PERMUTATION, SUBSET} else MIXED, problem)
-
-
-def _usable(names: Iterable[str], problem: Problem) -> list[tuple[str, Any]]:
-    """The registered solvers of these names that are installed and take the problem."""
-    found = []
-    for name in names:
-        if name not in registry.SOLVERS:
-            continue
-        try:
-            solver = registry.make(name)
-            if solver.refuses(problem) is None:
-                found.append((name, solver))
-        except OptEngineError:  # a library that is not installed
-            continue
-    return found
-
-
-def _trial(solver: Any, problem: Problem) -> Any:
-    return solver.start(problem, np.random.default_rng(0))
-
-
-def _made(member: Any) -> Any:
-    if isinstance(member, str):
-        return registry.make(member)
-    if isinstance(member, Mapping):
-        options = dict(member)
-        name = options.pop("name", None)
-        if not isinstance(name, str):
-            raise OptionError(f"a member's table must have name, got {dict(member)!r}")
-        return registry.make(name, options)
-    if isinstance(member, type) or not (hasattr(member, "start") and hasattr(member, "refuses")):
-        raise OptionError(f"members must be names, solvers or tables, got {member!r}")
-    return member
-
-
-def _label(name: str, i: int, named: list[tuple[str, Any]]) -> str:
-    """The name, numbered where a solver stands in the list twice."""
-    earlier = sum(1 for other, _ in named[:i] if other == name)
-    return name if not earlier else f"{name} {earlier + 1}"

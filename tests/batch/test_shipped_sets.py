@@ -6,9 +6,11 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import optengine as oe
+from optengine import registry
 from optengine.batch import run_batch
 from optengine.batch.expression import budget_of
 from optengine.batch.spec import read_set
@@ -17,23 +19,48 @@ from optengine.engine.threads import at_most, available
 from optengine.problems import suite
 
 SETS = Path(__file__).resolve().parents[2] / "sets"
-NEEDS = {"blackbox": "ioh", "bits": "ioh", "milp": "ortools", "tuning": "sklearn"}
-LARGE = {"blackbox.toml", "bits.toml", "milp.toml"}  # seconds to make their problems
+NEEDS = {
+    "blackbox": "ioh", "bits": "ioh", "milp": "ortools", "tuning": "sklearn", "fronts": "pymoo", "offline": "torch",
+    "mixed": "cmaes",
+}  # fmt: skip
 
 
-@pytest.mark.parametrize("name", sorted(path.name for path in SETS.glob("*.toml") if path.name not in LARGE))
-def test_every_small_set_is_read(name: str) -> None:
-    pytest.importorskip(NEEDS.get(name.split(".")[0].split("_")[0], "numpy"))
-    made = read_set(SETS / name)
+FAMILIES = sorted(path.stem for path in SETS.glob("*.toml") if not path.stem.endswith("_small"))
+FAMILIES.remove("quick")
+
+
+@pytest.mark.parametrize("name", ["quick", *(f"{family}_small" for family in FAMILIES)])
+def test_every_small_set_is_read_and_its_solvers_take_its_problems(name: str) -> None:
+    pytest.importorskip(NEEDS.get(name.removesuffix("_small"), "numpy"))
+    made = read_set(SETS / f"{name}.toml")
     assert len(made.problems) >= 2
     assert len(made.solvers) >= 2
     assert made.solvers[0].label == "auto"
+    for entry in made.problems:
+        assert len(entry.problem.space.sample(2, np.random.default_rng(0))) == 2
+        for solver in made.solvers[1:]:
+            assert registry.refusal(solver.solver, entry.problem) is None
+        budget = budget_of(entry.budget or made.budget, entry.problem)
+        assert registry.plan(entry.problem, budget, 1).reason
+    limited = [e.budget or e.time_limit or made.budget or made.time_limit for e in made.problems]
+    assert all(limited)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(LARGE))
+@pytest.mark.parametrize("name", FAMILIES)
 def test_every_large_set_is_read(name: str) -> None:
-    assert len(read_set(SETS / name).problems) >= 4
+    pytest.importorskip(NEEDS.get(name, "numpy"))
+    assert len(read_set(SETS / f"{name}.toml").problems) >= 3
+
+
+def test_judged_problems_have_values(tmp_path: Path) -> None:
+    made = read_set(SETS / "quick.toml").problems[0]
+    made.problem.judge = lambda result: -result.fun  # type: ignore[attr-defined]
+    (row,) = run_batch(made, "random", 1, budget=5, out=tmp_path)
+    assert row.value is not None
+    assert row.value < 0
+    (again,) = run_batch(made, "random", 1, budget=5, out=tmp_path)
+    assert again.value == row.value
 
 
 def test_the_quick_set_runs(tmp_path: Path) -> None:
