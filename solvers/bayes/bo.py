@@ -11,7 +11,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ import numpy as np
 from numpy.random import Generator
 
 from optengine.core.errors import OptionError
+from optengine.solvers.bayes.beliefs import Beliefs, as_beliefs
 from optengine.solvers.bayes.torch_options import TorchOptions
 from optengine.solvers.bayes.torch_plan import refusal
 
@@ -102,6 +103,8 @@ class BO:
         n_samples: sampled functions behind noisy and pending values, >= 1.
         reference_point: of several objectives: a point that all of the front is better than, in their own units and
             directions. None: inferred from the front so far.
+        beliefs: what is believed beforehand of the optimum, `Beliefs(...)`; a dict variable -> `Near(value, spread)`,
+            or level -> weight of categories, states its place. Fast engine.
         torch: further options of the botorch engine.
 
     Raises:
@@ -122,7 +125,13 @@ class BO:
     n_raw: int = 512
     n_samples: int = 16
     reference_point: Sequence[float] | None = None
+    beliefs: Beliefs | Mapping[str, Any] | None = None
     torch: TorchOptions | None = None
+
+    @property
+    def stated(self) -> Beliefs | None:
+        """The beliefs, a dict being those about the place."""
+        return as_beliefs(self.beliefs)
 
     @property
     def replayable(self) -> bool:
@@ -166,6 +175,10 @@ class BO:
             raise OptionError(f"reference_point must be a list of numbers or None, got {point!r}")
         if self.torch is not None and not isinstance(self.torch, TorchOptions):
             raise OptionError(f"torch must be TorchOptions(...) or None, got {self.torch!r}")
+        if self.stated is not None and self._asked_engine() == "botorch":
+            raise OptionError(
+                f"beliefs are for engine 'fast', got engine {self._asked_engine()!r} for the others"
+            )
         self._check_engine()
 
     def _check_engine(self) -> None:
@@ -197,7 +210,9 @@ class BO:
             return f"reference_point must have {problem.n_objectives} numbers, one an objective, got {list(point)}"
         if self.engine_for(problem) == "botorch":
             return self._botorch_refusal(problem)
-        k = problem.n_objectives
+        beliefs, k = self.stated, problem.n_objectives
+        if beliefs is not None and (why := beliefs.misfit(problem)) is not None:
+            return why
         if k > MOST_OBJECTIVES:
             return f"engine 'fast' takes at most {MOST_OBJECTIVES} objectives, and the problem has {k}"
         if self.acquisition != "auto" and (k > 1) != (self.acquisition == "logehvi"):

@@ -16,6 +16,7 @@ from optengine.backends.repair import Repair
 from optengine.core.evaluation import Evaluation, best_first
 from optengine.core.solver import StopAsking
 from optengine.core.space import REAL, Batch
+from optengine.solvers.bayes.believed import BelievedDesign, BelievedModel
 from optengine.solvers.bayes.design import Design, n_initial
 from optengine.solvers.bayes.fidelity import Below
 from optengine.solvers.bayes.model import Model
@@ -70,11 +71,7 @@ class FastRun:
         several = problem.n_objectives > 1
         lower = Below.useful(problem.space) and options.surrogate != "gp" and not several
         self._below = Below(problem, self._features, self._told) if lower else None
-        self._model = (
-            SeveralModel(options, problem, self._features, rng)
-            if several
-            else Model(options, problem, self._features, rng, self._below)
-        )
+        self._model = self._new_model(several)
         self._searcher = Searcher(options, problem.space, self._features, self._repair, rng)
         d = len(self._searcher.columns)
         wide = d > WIDE if options.trust_region == "auto" else bool(options.trust_region) and d > 0
@@ -86,6 +83,17 @@ class FastRun:
             (problem.space.kind == REAL) & (problem.space.lower < problem.space.upper)
         )
 
+    def _new_model(self, several: bool) -> Model:
+        options, problem, features, rng = self._options, self._problem, self._features, self._rng
+        if several:
+            return SeveralModel(options, problem, features, rng)
+        if options.stated is not None:
+            model = BelievedModel(options, problem, features, rng, self._below, self._repair)
+            if model.place:
+                self._design = BelievedDesign((problem.space, rng, self._repair), model.place)
+            return model
+        return Model(options, problem, features, rng, self._below)
+
     @property
     def details(self) -> dict[str, Any]:
         """What a result tells of the run."""
@@ -94,7 +102,7 @@ class FastRun:
         if hyper is not None:
             facts["lengthscales"] = [float(v) for v in hyper.lengthscales if np.isfinite(v)]
             facts["noise"] = float(hyper.noise)
-        return facts
+        return facts | self._model.facts
 
     # -- asking ------------------------------------------------------------------------------------------------
 
@@ -173,7 +181,7 @@ class FastRun:
         X, values = self._searcher.best(score, told, self._box(), deadline, centres=self._model.centres)
         exhausted = len(X) > 0 and score.best is not None and values[0] < EXHAUSTED
         one = self._told.F.shape[1] == 1 and self._below is None
-        self._dull = bool(exhausted) and self._region is None and one
+        self._dull = bool(exhausted) and self._region is None and one and self._options.beliefs is None
         for row in X:
             if self._is_new(row):
                 return np.asarray(row)
