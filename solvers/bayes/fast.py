@@ -17,6 +17,7 @@ from optengine.core.evaluation import Evaluation, best_first
 from optengine.core.solver import StopAsking
 from optengine.core.space import REAL, Batch
 from optengine.solvers.bayes.believed import BelievedDesign, BelievedModel
+from optengine.solvers.bayes.config import ConfigModel, ConfigScore
 from optengine.solvers.bayes.design import Design, n_initial
 from optengine.solvers.bayes.fidelity import Below
 from optengine.solvers.bayes.model import Model
@@ -92,6 +93,8 @@ class FastRun:
             if model.place:
                 self._design = BelievedDesign((problem.space, rng, self._repair), model.place)
             return model
+        if options.acquisition == "config":
+            return ConfigModel(options, problem, features, rng)
         return Model(options, problem, features, rng, self._below)
 
     @property
@@ -148,6 +151,8 @@ class FastRun:
         if left is not None:
             some = left if len(left) <= 4096 else left[self._rng.choice(len(left), 4096, replace=False)]
             row = np.array(some[int(np.argmax(score.at(self._features, some)))])
+            if isinstance(self._model, ConfigModel) and isinstance(score, ConfigScore) and score.constraints:
+                self._model.judge(score, row, self._told)
         else:
             row = self._maximum(score, deadline)
         if row is None:
@@ -179,6 +184,8 @@ class FastRun:
                 if self._is_new(row):
                     return np.asarray(row)
         X, values = self._searcher.best(score, told, self._box(), deadline, centres=self._model.centres)
+        if isinstance(self._model, ConfigModel) and isinstance(score, ConfigScore):
+            X = self._model.allowed(score, X, self._searcher, told)
         exhausted = len(X) > 0 and score.best is not None and values[0] < EXHAUSTED
         one = self._told.F.shape[1] == 1 and self._below is None
         self._dull = bool(exhausted) and self._region is None and one and self._options.beliefs is None
