@@ -17,7 +17,16 @@ if TYPE_CHECKING:
 
 
 class StopAsking(Exception):
-    """Raised by `ask` when there is nothing left to propose; the run ends with status `converged`."""
+    """Raised by `ask` when there is nothing left to propose; the run ends with status `converged`.
+
+    Attributes:
+        infeasible: whether that is because nothing can be feasible; the run then ends with status `infeasible`, and
+            its certificate is in the run's `details`.
+    """
+
+    def __init__(self, message: str = "", *, infeasible: bool = False) -> None:
+        super().__init__(message)
+        self.infeasible = infeasible
 
 
 @runtime_checkable

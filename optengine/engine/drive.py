@@ -123,7 +123,8 @@ class Driver:
                 return self._stream()
             return self._in_batches()
         except StopAsking as signal:
-            return Status.CONVERGED, str(signal) or "the solver has nothing more to propose"
+            status = Status.INFEASIBLE if signal.infeasible else Status.CONVERGED
+            return status, str(signal) or "the solver has nothing more to propose"
 
     # -- whole batches, in order -------------------------------------------------------------------------------
 

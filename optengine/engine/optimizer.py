@@ -199,8 +199,8 @@ class Optimizer:
             return session.hand_out_x0(points)
         try:
             return session.ask(size)
-        except StopAsking:
-            self._exhausted = Status.CONVERGED
+        except StopAsking as signal:
+            self._exhausted = Status.INFEASIBLE if signal.infeasible else Status.CONVERGED
             return Asked(np.empty(0, dtype=np.int64), np.empty((0, session.space.width)))
 
     def tell(self, candidates: Any, values: Any) -> None:

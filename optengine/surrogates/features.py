@@ -64,6 +64,14 @@ class Features:
         """Return the feature that a numeric column of the space is."""
         return int(np.flatnonzero(self._numbers == column)[0])
 
+    def levels_of(self, column: int) -> Ints:
+        """Return the features that a category's column is, or the one of a bit."""
+        n = len(self._numbers)
+        if column in self._bits:
+            return n + np.flatnonzero(self._bits == column)
+        index = int(np.flatnonzero(self._categories == column)[0])
+        return np.flatnonzero(self.groups == n + len(self._bits) + index)
+
     def of(self, X: Batch) -> Floats:
         """Return the features (m, n) of a batch (m, width)."""
         space = self._space

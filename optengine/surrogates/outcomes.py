@@ -26,6 +26,14 @@ class Scaling:
     def __call__(self, y: Floats) -> Floats:
         return (self._pressed(y) - self.centre) / self.spread
 
+    def inverse(self, t: Floats) -> Floats:
+        """Return the values behind t (n,) of the new scale."""
+        y = self.centre + self.spread * t
+        if not np.isfinite(self.knee):
+            return y
+        above = np.minimum((y - self.knee) / self.width, 300.0)  # beyond, nothing is told apart any more
+        return np.where(y > self.knee, self.knee + self.width * np.expm1(np.maximum(above, 0.0)), y)
+
     def _pressed(self, y: Floats) -> Floats:
         if not np.isfinite(self.knee):
             return y

@@ -11,7 +11,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ import numpy as np
 from numpy.random import Generator
 
 from optengine.core.errors import OptionError
+from optengine.solvers.bayes.beliefs import Beliefs, as_beliefs
 from optengine.solvers.bayes.torch_options import TorchOptions
 from optengine.solvers.bayes.torch_plan import refusal
 
@@ -37,6 +38,7 @@ ACQUISITIONS: dict[str, tuple[str, ...]] = {  # name -> engines that have it
     "gibbon": ("botorch",),
     "jes": ("botorch",),
     "pes": ("botorch",),
+    "config": ("fast",),
     "logehvi": ("fast",),
     "qlognehvi": ("botorch",),
     "qlognparego": ("botorch",),
@@ -82,8 +84,11 @@ class BO:
             whenever cheap ones have cost as much as one there; the botorch engine takes "mfkg", the
             knowledge gradient a unit of cost (Wu et al., UAI 2019, arXiv:1903.04703). Several objectives: "logehvi",
             the logarithm of the exact expected hypervolume improvement (Yang et al., 2019,
-            doi:10.1007/s10898-019-00798-7), and in the botorch engine "qlognehvi" or "qlognparego". The others are
-            BoTorch's ("ts": Thompson sampling). With constraints, times the probability of keeping them.
+            doi:10.1007/s10898-019-00798-7), and in the botorch engine "qlognehvi" or "qlognparego". With constraints,
+            times the probability of keeping them. "config" (Xu et al., ICML 2023, arXiv:2211.00162) minimises the
+            objective's lower confidence bound where those of the constraints allow it, and declares the problem
+            infeasible where they do so nowhere: `details["certificate"]`. The others are BoTorch's ("ts": Thompson
+            sampling).
         surrogate: "auto": a Gaussian process, over all fidelities where there are some ("multifidelity"); "gp": one
             over the target alone, and nothing below it is evaluated; the others are BoTorch's.
         kernel: "rbf", "matern52", or "auto": what the engine does best with.
@@ -102,6 +107,9 @@ class BO:
         n_samples: sampled functions behind noisy and pending values, >= 1.
         reference_point: of several objectives: a point that all of the front is better than, in their own units and
             directions. None: inferred from the front so far.
+        confidence: standard deviations between means and bounds of "config", > 0.
+        beliefs: what is believed beforehand of the optimum, `Beliefs(...)`; a dict variable -> `Near(value, spread)`,
+            or level -> weight of categories, states its place. Fast engine.
         torch: further options of the botorch engine.
 
     Raises:
@@ -122,7 +130,14 @@ class BO:
     n_raw: int = 512
     n_samples: int = 16
     reference_point: Sequence[float] | None = None
+    confidence: float = 3.0
+    beliefs: Beliefs | Mapping[str, Any] | None = None
     torch: TorchOptions | None = None
+
+    @property
+    def stated(self) -> Beliefs | None:
+        """The beliefs, a dict being those about the place."""
+        return as_beliefs(self.beliefs)
 
     @property
     def replayable(self) -> bool:
@@ -166,7 +181,18 @@ class BO:
             raise OptionError(f"reference_point must be a list of numbers or None, got {point!r}")
         if self.torch is not None and not isinstance(self.torch, TorchOptions):
             raise OptionError(f"torch must be TorchOptions(...) or None, got {self.torch!r}")
+        self._check_beliefs()
         self._check_engine()
+
+    def _check_beliefs(self) -> None:
+        if not _is_point([self.confidence]) or not self.confidence > 0:
+            raise OptionError(f"confidence must be a finite number > 0, got {self.confidence!r}")
+        if self.stated is not None and self.acquisition == "config":
+            raise OptionError("beliefs must be None for acquisition 'config', got some")
+        if self.stated is not None and self._asked_engine() == "botorch":
+            raise OptionError(
+                f"beliefs are for engine 'fast', got engine {self._asked_engine()!r} for the others"
+            )
 
     def _check_engine(self) -> None:
         for name, table in (("acquisition", ACQUISITIONS), ("surrogate", SURROGATES)):
@@ -197,12 +223,16 @@ class BO:
             return f"reference_point must have {problem.n_objectives} numbers, one an objective, got {list(point)}"
         if self.engine_for(problem) == "botorch":
             return self._botorch_refusal(problem)
-        k = problem.n_objectives
+        beliefs, k, space = self.stated, problem.n_objectives, problem.space
+        if beliefs is not None and (why := beliefs.misfit(problem)) is not None:
+            return why
         if k > MOST_OBJECTIVES:
             return f"engine 'fast' takes at most {MOST_OBJECTIVES} objectives, and the problem has {k}"
         if self.acquisition != "auto" and (k > 1) != (self.acquisition == "logehvi"):
             right = "is for one objective" if k > 1 else "is for several objectives"
             return f"acquisition {self.acquisition!r} {right}, and the problem has {k}; use 'auto'"
+        if self.acquisition == "config" and space.fidelity:
+            return "acquisition 'config' is for spaces without fidelities; use 'auto'"
         if self.surrogate == "multifidelity" and not (problem.space.fidelity and k == 1):
             return "surrogate 'multifidelity' needs a variable with fidelity=True, and one objective"
         if problem.space.width > LARGEST_FAST:

@@ -17,6 +17,8 @@ from optengine.core.evaluation import Evaluation, best_first
 from optengine.core.solver import StopAsking
 from optengine.core.space import REAL, Batch
 from optengine.kernels.blas import threads_for
+from optengine.solvers.bayes.believed import BelievedDesign, BelievedModel
+from optengine.solvers.bayes.config import ConfigModel, ConfigScore
 from optengine.solvers.bayes.design import Design, n_initial
 from optengine.solvers.bayes.fidelity import Below
 from optengine.solvers.bayes.model import Model
@@ -71,11 +73,7 @@ class FastRun:
         several = problem.n_objectives > 1
         lower = Below.useful(problem.space) and options.surrogate != "gp" and not several
         self._below = Below(problem, self._features, self._told) if lower else None
-        self._model = (
-            SeveralModel(options, problem, self._features, rng)
-            if several
-            else Model(options, problem, self._features, rng, self._below)
-        )
+        self._model = self._new_model(several)
         self._searcher = Searcher(options, problem.space, self._features, self._repair, rng)
         d = len(self._searcher.columns)
         wide = d > WIDE if options.trust_region == "auto" else bool(options.trust_region) and d > 0
@@ -87,6 +85,19 @@ class FastRun:
             (problem.space.kind == REAL) & (problem.space.lower < problem.space.upper)
         )
 
+    def _new_model(self, several: bool) -> Model:
+        options, problem, features, rng = self._options, self._problem, self._features, self._rng
+        if several:
+            return SeveralModel(options, problem, features, rng)
+        if options.stated is not None:
+            model = BelievedModel(options, problem, features, rng, self._below, self._repair)
+            if model.place:
+                self._design = BelievedDesign((problem.space, rng, self._repair), model.place)
+            return model
+        if options.acquisition == "config":
+            return ConfigModel(options, problem, features, rng)
+        return Model(options, problem, features, rng, self._below)
+
     @property
     def details(self) -> dict[str, Any]:
         """What a result tells of the run."""
@@ -95,7 +106,7 @@ class FastRun:
         if hyper is not None:
             facts["lengthscales"] = [float(v) for v in hyper.lengthscales if np.isfinite(v)]
             facts["noise"] = float(hyper.noise)
-        return facts
+        return facts | self._model.facts
 
     def warm_up(self) -> None:
         """Compile the kernels of the fit, before the clock starts."""
@@ -148,6 +159,8 @@ class FastRun:
         if left is not None:
             some = left if len(left) <= 4096 else left[self._rng.choice(len(left), 4096, replace=False)]
             row = np.array(some[int(np.argmax(score.at(self._features, some)))])
+            if isinstance(self._model, ConfigModel) and isinstance(score, ConfigScore) and score.constraints:
+                self._model.judge(score, row, self._told)
         else:
             row = self._maximum(score, deadline)
         if row is None:
@@ -179,9 +192,11 @@ class FastRun:
                 if self._is_new(row):
                     return np.asarray(row)
         X, values = self._searcher.best(score, told, self._box(), deadline, centres=self._model.centres)
+        if isinstance(self._model, ConfigModel) and isinstance(score, ConfigScore):
+            X = self._model.allowed(score, X, self._searcher, told)
         exhausted = len(X) > 0 and score.best is not None and values[0] < EXHAUSTED
         one = self._told.F.shape[1] == 1 and self._below is None
-        self._dull = bool(exhausted) and self._region is None and one
+        self._dull = bool(exhausted) and self._region is None and one and self._options.beliefs is None
         for row in X:
             if self._is_new(row):
                 return np.asarray(row)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.random import Generator
@@ -19,7 +19,7 @@ from optengine.surrogates.features import Features
 from optengine.surrogates.fidelity import FidelityFit, FidelityGP, FidelityHyper, Layout
 from optengine.surrogates.fit import Fit, Prior
 from optengine.surrogates.gp import GP, Hyper, Shape
-from optengine.surrogates.outcomes import constraint_scaling, objective_scaling
+from optengine.surrogates.outcomes import Scaling, constraint_scaling, objective_scaling
 
 if TYPE_CHECKING:
     from optengine.core.problem import Problem
@@ -143,6 +143,12 @@ class Model:
         ]
         self.failure = Part(plain, LABELS)
         self.data: tuple[Floats, Floats, Floats | None] | None = None  # of the objective's last fit
+        self.scaling: Scaling | None = None  # of its values
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What a result tells of the model beside its hyperparameters."""
+        return {}
 
     def score(self, told: Told, confirming: bool = False) -> Score:
         """Fit what is due and return the score of points, given what is pending.
@@ -152,7 +158,7 @@ class Model:
         """
         good = self._kept(told)
         Z, y = self.features.of(told.X[good]), told.F[good, 0]
-        scaling = objective_scaling(y, max(self._n_first, int((~told.own[good]).sum())))
+        self.scaling = scaling = objective_scaling(y, max(self._n_first, int((~told.own[good]).sum())))
         noise = self._noise(told.noise[good, 0], y, scaling)
         self.main = main = self.objective.fit(Z, scaling(y), noise, self._rng)
         self.data = (Z, scaling(y), noise)
