@@ -1,12 +1,15 @@
 """Runs in MLflow, TensorBoard and Weights & Biases: `minimize(..., callbacks=MLflowTracker(run_name="plant-7"))`.
 
 Each tracker is a callback that writes every evaluation once, as soon as its batch is done. A run that is resumed from
-its journal, tracked under the same name or folder, goes on where the tracking ended. The packages load on first use.
+its journal, tracked under the same name or folder, goes on where the tracking ended, also after a kill: no evaluation
+is missing, and at most a point of MLflow's curves, written when the kill came, is there twice. The packages load on
+first use.
 """
 
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
@@ -22,6 +25,7 @@ from optengine.engine.drive import Snapshot
 
 FEW = 16  # entries of an array that get a name each; larger ones are written as text
 LONGEST_TEXT = 500  # characters of a parameter's value
+SOON = 1.0  # seconds in which a process that is alive fills a file that it made
 
 
 @dataclass(frozen=True)
@@ -133,16 +137,18 @@ class MLflowTracker(Tracker):
         super().__init__()
         self._run_name, self._experiment, self._nested = run_name, experiment, nested
         self._client: Any = require("mlflow.tracking", extra="mlflow").MlflowClient(tracking_uri)
+        self._run: str | None = None
 
     def _begin(self, facts: Result) -> None:
         client, name = self._client, self._run_name or facts.problem
         found = client.get_experiment_by_name(self._experiment)
         self._home = client.create_experiment(self._experiment) if found is None else found.experiment_id
+        self._mend()
         runs = client.search_runs([self._home], f"tags.`optengine.run` = '{name}'", max_results=1)
         self._written: set[int] = set()
         if runs:
             self._run = runs[0].info.run_id
-            self._written = self._numbers(int(runs[0].data.metrics.get("evaluations", 0)))
+            self._written = self._numbers()
             client.set_terminated(self._run, "RUNNING")
             return
         tags = {"optengine.run": name, "mlflow.runName": name}
@@ -150,7 +156,24 @@ class MLflowTracker(Tracker):
         options = {f"option.{key}": value for key, value in facts.options.items()}
         self._log(self._run, {}, {"solver": facts.solver, "seed": facts.seed, **options}, 0)
 
-    def _numbers(self, n: int) -> set[int]:
+    def _mend(self) -> None:
+        """Remove runs that a kill cut short while a store in files made them: it cannot read past their empty files."""
+        torn = self._torn()
+        if torn:
+            time.sleep(SOON)  # what another process is making is not empty for long
+            for run in torn & self._torn():
+                shutil.rmtree(run, ignore_errors=True)
+
+    def _torn(self) -> set[Path]:
+        uri = self._client.tracking_uri
+        if uri.startswith("file:"):
+            uri = require("mlflow.utils.file_utils", extra="mlflow").local_file_uri_to_path(uri)
+        elif "://" in uri:
+            return set()
+        files = Path(uri, str(self._home)).glob("*/meta.yaml")
+        return {file.parent for file in files if not file.stat().st_size}
+
+    def _numbers(self) -> set[int]:
         """Evaluations that earlier sessions wrote."""
         if not self._nested:
             history = self._client.get_metric_history(self._run, "number")
@@ -161,12 +184,11 @@ class MLflowTracker(Tracker):
             page = self._client.search_runs(
                 [self._home], f"tags.`mlflow.parentRunId` = '{self._run}'", max_results=1000, page_token=token
             )
-            # A run without its mark is one that a kill cut short: it is written again.
-            numbers |= {
-                int(run.data.tags["optengine.number"])
-                for run in page
-                if run.info.status in ("FINISHED", "FAILED") and "optengine.number" in run.data.tags
-            }
+            for run in page:
+                if run.info.status in ("FINISHED", "FAILED"):
+                    numbers.add(int(run.data.tags["optengine.number"]))
+                else:  # a kill cut it short: it is written again
+                    self._client.delete_run(run.info.run_id)
             token = page.token
             if not token:
                 return numbers
@@ -182,7 +204,6 @@ class MLflowTracker(Tracker):
             }
             child = self._client.create_run(self._home, tags=tags).info.run_id
             self._log(child, row.values, row.x, row.number)
-            self._client.set_terminated(child, "FAILED" if row.failed else "FINISHED")
         best = {} if np.isnan(row.best) else {"best": row.best}
         self._log(
             self._run,
@@ -190,6 +211,8 @@ class MLflowTracker(Tracker):
             {},
             row.number,
         )
+        if self._nested:  # last, as it says that all was written
+            self._client.set_terminated(child, "FAILED" if row.failed else "FINISHED")
         self._written.add(row.number)
 
     def _log(self, run: str, metrics: Mapping[str, Any], params: Mapping[str, Any], step: int) -> None:
@@ -202,7 +225,7 @@ class MLflowTracker(Tracker):
         )
 
     def close(self) -> None:
-        if self._facts is not None:
+        if self._run is not None:
             self._client.set_terminated(self._run, "FINISHED")
 
 
@@ -229,20 +252,28 @@ class TensorBoardTracker(Tracker):
 
     def _begin(self, facts: Result) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._done = self._folder / "written.txt"  # numbers, one a line: what earlier sessions wrote
-        self._written = set(self._done.read_text().split()) if self._done.exists() else set()
+        self._written = self._steps()
         self._writer = self._writer_of(str(self._folder))
-        self._fresh: list[str] = []
+
+    def _steps(self) -> set[int]:
+        """Evaluations that earlier sessions wrote: those whose events are whole in the files."""
+        home = require("tensorboard.backend.event_processing.event_file_loader", extra="tensorboard")
+        files = sorted(self._folder.glob("events.*"))
+        return {
+            int(event.step)
+            for file in files
+            for event in home.LegacyEventFileLoader(str(file)).Load()
+            if event.HasField("summary")
+        }
 
     def _write(self, row: Row) -> None:
-        if str(row.number) in self._written:
+        if row.number in self._written:
             return
+        if self._points:
+            self._point(row)  # before the curves, which say that it was written
         best = {} if np.isnan(row.best) else {"best": row.best}
         self._scalars(self._writer, {**row.values, **best, "failed": float(row.failed)}, row.number)
-        if self._points:
-            self._point(row)
-        self._written.add(str(row.number))
-        self._fresh.append(str(row.number))
+        self._written.add(row.number)
 
     def _point(self, row: Row) -> None:
         summaries = require("tensorboard.plugins.hparams.summary_v2", extra="tensorboard")
@@ -266,11 +297,8 @@ class TensorBoardTracker(Tracker):
         writer.add_event(proto.Event(summary=summary, step=step, wall_time=time.time()))
 
     def _flush(self) -> None:
-        if self._writer is not None and self._fresh:
+        if self._writer is not None:
             self._writer.flush()
-            with self._done.open("a") as file:
-                file.write("".join(f"{number}\n" for number in self._fresh))
-            self._fresh = []
 
     def close(self) -> None:
         if self._writer is not None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+import time
 import types
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -52,6 +54,50 @@ def interrupted(tracker: Any, tmp: Path) -> oe.Result:
         return oe.solve(problem, "random", budget=12, callbacks=tracker, **arguments)
 
 
+KILLED = r"""
+import os, sys, time
+import optengine as oe
+from optengine.integrations.trackers import MLflowTracker, TensorBoardTracker
+
+kind, folder = sys.argv[1:]
+
+def objective(x):
+    os.write(log, f"{float(x[0])!r}\n".encode())
+    time.sleep(0.02)
+    return float((x**2).sum())
+
+log = os.open(f"{folder}/evaluations.txt", os.O_CREAT | os.O_APPEND | os.O_WRONLY)
+place = f"{folder}/{kind}"
+tracker = MLflowTracker("killed", tracking_uri=f"file://{place}") if kind == "mlflow" else TensorBoardTracker(place)
+with tracker:
+    oe.solve(oe.Problem(objective, [(-1.0, 1.0)] * 2), "random", budget=24, seed=0, batch_size=4, callbacks=tracker,
+             storage=f"{folder}/runs.db", name="killed")
+"""
+
+
+def killed(child: Callable[..., Any], kind: str, tmp: Path, written: Callable[[], int]) -> list[float]:
+    """A run that is killed twice, once while it tracks, and then left to its end; what it evaluated, in order."""
+    log = tmp / "evaluations.txt"
+    for n in (6, 15):
+        process = child(KILLED, kind, tmp)
+        while written() < n:
+            assert process.poll() is None
+            time.sleep(0.002)
+        process.kill()
+        process.wait()
+    process = child(KILLED, kind, tmp)
+    process.communicate()
+    assert process.returncode == 0
+    return [float(line) for line in log.read_text().split()]
+
+
+def check_killed(evaluated: list[float], tracked: list[float]) -> None:
+    """Each evaluation is tracked once; evaluated again are at most the batches that were under way at the two kills."""
+    assert len(set(tracked)) == len(tracked) == 24
+    assert set(tracked) == set(evaluated)
+    assert len(evaluated) <= 24 + 2 * 4
+
+
 # -- MLflow --------------------------------------------------------------------------------------------------------
 
 
@@ -69,7 +115,7 @@ def mlflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 def children(client: Any) -> tuple[Any, list[Any]]:
     (experiment,) = [e for e in client.search_experiments() if e.name == "optengine"]
     runs = client.search_runs([experiment.experiment_id])
-    (parent,) = [r for r in runs if "mlflow.parentRunId" not in r.data.tags]
+    (parent,) = [r for r in runs if "optengine.run" in r.data.tags]
     nested = [r for r in runs if r.data.tags.get("mlflow.parentRunId") == parent.info.run_id]
     return parent, sorted(nested, key=lambda r: int(r.data.tags["optengine.number"]))
 
@@ -102,6 +148,26 @@ def test_mlflow_goes_on_with_a_resumed_run(mlflow: Any, tmp_path: Path, nested: 
     numbers = [int(m.value) for m in mlflow.get_metric_history(parent.info.run_id, "number")]
     assert sorted(numbers) == list(range(1, 13))
     assert len(runs) == (12 if nested else 0)
+
+
+@pytest.mark.slow
+def test_mlflow_under_sigkill(mlflow: Any, tmp_path: Path, child: Callable[..., Any]) -> None:
+    store = tmp_path / "mlflow"
+
+    def written() -> int:
+        return len(list(store.glob("*/*/tags/optengine.number")))
+
+    evaluated = killed(child, "mlflow", tmp_path, written)
+    client = type(mlflow)(f"file://{store}")
+    parent, runs = children(client)
+    assert {r.info.status for r in runs} == {"FINISHED"}
+    assert [int(r.data.tags["optengine.number"]) for r in runs] == list(range(1, 25))
+    check_killed(evaluated, [float(r.data.params["x_0_"]) for r in runs])
+    assert parent.info.status == "FINISHED"
+    assert parent.data.metrics["evaluations"] == 24
+    metrics = client.get_metric_history(parent.info.run_id, "number")
+    assert {int(m.value) for m in metrics} == set(range(1, 25))
+    assert len(metrics) <= 24 + 2  # what a kill cut short
 
 
 # -- TensorBoard ---------------------------------------------------------------------------------------------------
@@ -151,6 +217,28 @@ def test_tensorboard_goes_on_with_a_resumed_run(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(oe.OptionError, match="folder must be"):
         TensorBoardTracker(tmp_path / "file")
+
+
+@pytest.mark.slow
+def test_tensorboard_under_sigkill(tmp_path: Path, child: Callable[..., Any]) -> None:
+    pytest.importorskip("tensorboard", reason="TensorBoard is not installed")
+    from tensorboard.plugins.hparams import metadata
+
+    board = tmp_path / "board"
+    evaluated = killed(child, "board", tmp_path, lambda: len(list(board.glob("evaluation-*"))))
+    found = [(e.step, v.simple_value) for e in events(board) for v in e.summary.value if v.tag == "failed"]
+    assert {step for step, _ in found} == set(range(1, 25))
+    tracked = []
+    for folder in sorted(board.glob("evaluation-*")):
+        (start,) = [
+            metadata.parse_session_start_info_plugin_data(v.metadata.plugin_data.content)
+            for e in events(folder)
+            for v in e.summary.value
+            if v.tag == metadata.SESSION_START_INFO_TAG
+        ]
+        tracked.append(start.hparams["x[0]"].number_value)
+    check_killed(evaluated, tracked)
+    assert len(found) == 24
 
 
 # -- Weights & Biases ----------------------------------------------------------------------------------------------
