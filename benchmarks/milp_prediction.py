@@ -48,7 +48,7 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUM
     os.environ.setdefault(_name, "1")
 
 import numpy as np
-from milp_table import BARE, BEHIND, CLASSES, show
+from milp_table import BARE, BEHIND, CLASSES, show, show_wrong, wrong_zeros
 from rows import Row, collect, load
 
 import optengine as oe
@@ -57,7 +57,16 @@ from optengine.report.primal import incumbents, primal_gap, primal_integral
 
 PACKAGES = ("optengine", "numpy", "scipy", "ortools", "torch")
 FIRST, TUNING = 1000, 500  # seeds of the reported and of the tuning instances, all "mid"
-TRAIN, POOL_SECONDS, EPOCHS = 40, 5.0, 40
+EPOCHS = 40
+SMALL = {"size": "small", "n": 40, "seconds": 5.0, "backend": "scip"}  # what predictors of a class learn from
+FAMILY: dict[str, dict[str, Any]] = dict.fromkeys(CLASSES, SMALL) | {
+    "WA": {
+        "size": "mid",
+        "n": 32,
+        "seconds": 7.0,
+        "backend": "neighbourhoods",
+    }  # small ones are no miniature of it
+}
 N_TUNING, TUNE_LIMIT, TUNE_SECONDS = 2, 5.0, 50.0  # instances, seconds of a run, seconds for a predictor
 PLAIN = {"competition": False, "graph_norm": False, "concatenate": False}
 PREDICTORS: dict[str, dict[str, Any]] = {
@@ -68,6 +77,8 @@ PREDICTORS: dict[str, dict[str, Any]] = {
     "coco-no-contrast": {"loss": "cross_entropy"},
 }
 TUNED = ("coco", "ps")
+WHOLE = ({"jump": 0.05, "first": 1.0}, {"jump": 0.05, "first": 0.4}, {"jump": 0.05, "first": 0.1})
+N_WHOLE = 3  # tuning instances for them
 HALF = {"k0": 0.5, "k1": 0.0, "radius": 0.0}  # half of the binaries fixed at 0
 NOTHING = {"k0": 0.0, "k1": 0.0, "radius": 0.0, "first": 1.0}
 # Our own searches, one of which becomes the default: solver, predictor, options; "best" is the backend chosen.
@@ -85,7 +96,7 @@ RIVALS: dict[str, tuple[str, str | None, dict[str, Any]]] = {
     "jump": ("feasibility_jump", None, {}),
 }
 # Methods and on how many instances each runs, by seconds.
-MAIN = ("highs", "scip", "coco", "ps", "default")
+MAIN = ("highs", "scip", "coco", "ps", "coco-whole", "ps-whole", "default")
 PLANS: dict[str, dict[float, dict[str, int]]] = {
     "quick": {10.0: dict.fromkeys(MAIN, 2)},
     "table": {
@@ -100,6 +111,11 @@ PLANS: dict[str, dict[float, dict[str, int]]] = {
 # -- predictors ------------------------------------------------------------------------------------------------------
 
 
+def _instances(name: str) -> list[Any]:
+    """What the predictors of a class learn from, with those of validation."""
+    return [generate(CLASSES[name], FAMILY[name]["size"], seed) for seed in range(FAMILY[name]["n"])]
+
+
 def train(name: str, kind: str, plan: argparse.Namespace) -> Any:
     """The predictor of one class and kind, from its file or trained now."""
     from optengine.solvers.milp.learning.predictor import Predictor
@@ -109,9 +125,10 @@ def train(name: str, kind: str, plan: argparse.Namespace) -> Any:
         return Predictor.load(path)
     began = time.process_time()
     predictor = oe.train_predictor(
-        [generate(CLASSES[name], "small", seed) for seed in range(TRAIN)],
+        _instances(name),
         pools=plan.dir / "pools",
-        pool_seconds=POOL_SECONDS,
+        pool_seconds=FAMILY[name]["seconds"],
+        pool_backend=FAMILY[name]["backend"],
         checkpoint=plan.dir / f"{name}-{kind}.checkpoint.pt",
         options={"epochs": EPOCHS, **PREDICTORS[kind]},
     )
@@ -129,26 +146,50 @@ def validation_pools(name: str, plan: argparse.Namespace) -> list[Any]:
     """Validation problems of a class with their pools, as training has split them."""
     from optengine.workflows.train_predictor import _split, collect_pools
 
-    _, held = _split([generate(CLASSES[name], "small", seed) for seed in range(TRAIN)], None, 0)
-    wanted = {"seconds": POOL_SECONDS, "size": 20, "backend": "scip", "threads": 1}
+    _, held = _split(_instances(name), None, 0)
+    wanted = {
+        "seconds": FAMILY[name]["seconds"],
+        "size": 20,
+        "backend": FAMILY[name]["backend"],
+        "threads": 1,
+    }
     return list(zip(held, collect_pools(held, plan.dir / "pools", wanted), strict=True))
 
 
 def settle(name: str, plan: argparse.Namespace) -> dict[str, Any]:
     """What is chosen on the tuning instances of a class: backend, settings by kind, default; kept in a file."""
+    path = plan.dir / f"{name}-settings.json"
+    stated: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    for part, choose in (
+        ("backend", _backend),
+        ("settings", _settings),
+        ("default", _default),
+        ("whole", _whole),
+    ):
+        if part not in stated:
+            stated |= choose(name, stated, plan)
+            path.write_text(json.dumps(stated))
+    return stated
+
+
+def _tuning(name: str, n: int = N_TUNING) -> list[Any]:
+    return [generate(CLASSES[name], "mid", TUNING + i) for i in range(n)]
+
+
+def _backend(name: str, _: dict[str, Any], __: argparse.Namespace) -> dict[str, Any]:
+    """The bare backend of the less primal integral."""
+    problems = _tuning(name)
+    traces = {b: [_solve(p, "milp", None, {"backend": b}, 10.0)[1] for p in problems] for b in BEHIND}
+    score = _score(problems, traces)
+    return {"backend": min(BEHIND, key=lambda b: score[b]), "bare": score}
+
+
+def _settings(name: str, stated: dict[str, Any], plan: argparse.Namespace) -> dict[str, Any]:
+    """k0, k1 and radius of each kind; those of CoCo's second phase are `kept`."""
     from optengine.workflows.tune_predictor import candidates, tune_predictor
 
-    path = plan.dir / f"{name}-settings.json"
-    if path.exists():
-        stored: dict[str, Any] = json.loads(path.read_text())
-        return stored
     predictors = {kind: train(name, kind, plan) for kind in PREDICTORS}
-    problems = [generate(CLASSES[name], "mid", TUNING + i) for i in range(N_TUNING)]
-    traces: dict[str, list[Any]] = {}
-    for backend in BEHIND:
-        traces[backend] = [_solve(p, "milp", None, {"backend": backend}, 10.0)[1] for p in problems]
-    best = min(BEHIND, key=lambda backend: _score(problems, traces)[backend])
-    known, settings = validation_pools(name, plan), {}
+    problems, known, settings = _tuning(name), validation_pools(name, plan), {}
     for kind in TUNED:
         tuned = tune_predictor(
             predictors[kind],
@@ -156,48 +197,62 @@ def settle(name: str, plan: argparse.Namespace) -> dict[str, Any]:
             seconds=TUNE_SECONDS,
             time_limit=TUNE_LIMIT,
             pools=known,
-            backend=best,
+            backend=stated["backend"],
             bare=False,
             jump=0.0,
             say=lambda text: print(text, flush=True),
         )
         settings[kind] = {key: tuned.settings[key] for key in ("k0", "k1", "radius")}
-    kept = settings["coco"]  # what the default goes on from; it has a second phase
-    if _ends_better(HALF, kept, predictors["coco"], best, problems):
+    kept = settings["coco"]
+    if _ends_better(HALF, kept, predictors["coco"], stated["backend"], problems):
         settings = dict.fromkeys(TUNED, HALF)
     for kind in PREDICTORS:
         settings.setdefault(kind, _alike(settings["coco"], candidates(predictors[kind], known)))
+    return {"settings": settings, "kept": kept}
+
+
+def _default(name: str, stated: dict[str, Any], plan: argparse.Namespace) -> dict[str, Any]:
+    """The best of our own searches and of the bare backends by primal integral."""
+    problems, traces, rivals = _tuning(name), {}, {}
     for rival, (solver, kind, options) in RIVALS.items():
-        options = (
-            options | (kept if kind else {}) | ({"backend": best} if options.get("backend") == "best" else {})
-        )
-        RIVALS[rival] = (solver, kind, options)
-        predictor = predictors[kind] if kind else None
+        options = options | (stated["kept"] if kind else {})
+        options |= {"backend": stated["backend"]} if options.get("backend") == "best" else {}
+        rivals[rival] = (solver, kind, options)
+        predictor = train(name, kind, plan) if kind else None
         traces[rival] = [_solve(p, solver, predictor, options, 10.0)[1] for p in problems]
     score = _score(problems, traces)
     for rival, value in sorted(score.items(), key=lambda item: item[1]):
         print(f"{name}: {rival:36} primal integral {value:.3f} s on the tuning instances", flush=True)
     winner = min(RIVALS, key=lambda rival: score[rival])
-    stated = {
-        "backend": best,
-        "settings": settings,
-        "winner": winner,
-        "default": RIVALS[winner],
-        "score": score,
-    }
-    path.write_text(json.dumps(stated))
-    return stated
+    return {"winner": winner, "default": rivals[winner], "score": score}
+
+
+def _whole(name: str, stated: dict[str, Any], plan: argparse.Namespace) -> dict[str, Any]:
+    """The local search and the share of the first phase with which CoCo's runs of 10 s end best."""
+    problems, predictor = _tuning(name, N_WHOLE), train(name, "coco", plan)
+    found = []
+    for way in WHOLE:
+        options = {"backend": stated["backend"], **stated["settings"]["coco"], **way}
+        found.append([_end(p, predictor, options) for p in problems])
+    ends = np.array(found)
+    signs = np.array([p.signs[0] for p in problems])
+    best = np.nanmin(ends * signs, axis=0) * signs
+    gaps = [float(np.mean([primal_gap(v, b) for v, b in zip(row, best, strict=True)])) for row in ends]
+    print(f"{name}: {WHOLE} end at gaps of {gaps} on the tuning instances", flush=True)
+    return {"whole": WHOLE[int(np.argmin(gaps))], "whole_gaps": gaps}
+
+
+def _end(problem: Any, predictor: Any, options: dict[str, Any]) -> float:
+    """The value with which a run of 10 s around the prediction ends."""
+    values = _solve(problem, "predict_and_search", predictor, options, 10.0)[1][1]
+    return float(values[-1]) if len(values) else np.nan
 
 
 def _ends_better(new: Row, old: Row, predictor: Any, backend: str, problems: list[Any]) -> bool:
     """Whether CoCo's runs of 10 s end with a smaller mean gap with the new settings than with the old ones."""
     total = 0.0
     for problem in problems:
-        ends = []
-        for settings in (new, old):
-            options = {"backend": backend, "jump": 0.0, **settings}
-            values = _solve(problem, "predict_and_search", predictor, options, 10.0)[1][1]
-            ends.append(float(values[-1]) if len(values) else np.nan)
+        ends = [_end(problem, predictor, {"backend": backend, "jump": 0.0, **s}) for s in (new, old)]
         best = float((np.nanmin if problem.signs[0] > 0 else np.nanmax)(ends))
         total += float(primal_gap(ends[0], best)) - float(primal_gap(ends[1], best))
     return total < 0
@@ -288,9 +343,10 @@ def _case(method: str, stated: dict[str, Any], name: str, plan: argparse.Namespa
     if method == "default":
         solver, kind, options = stated["default"]
     else:
-        kind = "coco" if method == "hint" else method
+        kind = "coco" if method == "hint" else method.removesuffix("-whole")
         solver, options = "predict_and_search", {"backend": backend, "jump": 0.0, **stated["settings"][kind]}
         options |= {"mode": "hint"} if method == "hint" else {}
+        options |= stated["whole"] if method.endswith("-whole") else {}
     model = str(plan.dir / f"{name}-{kind}.pt") if kind else None
     return {"method": method, "backend": backend, "solver": solver, "model": model, "options": options}
 
@@ -310,6 +366,7 @@ def main() -> None:
     add("--classes", nargs="+", choices=list(CLASSES), default=list(CLASSES))
     add("--minutes", type=float, default=1e9, help="start no run after so many")
     add("--settle", action="store_true", help="train and tune, no more")
+    add("--wrong", action="store_true", help="tell how well the predictors rank, no more")
     plan = parser.parse_args()
     if plan.show is not None:
         show(load(plan.show))
@@ -320,6 +377,11 @@ def main() -> None:
         )
     plan.dir = plan.dir.resolve()
     plan.dir.mkdir(parents=True, exist_ok=True)
+    if plan.wrong:
+        for name in plan.classes:
+            pools = validation_pools(name, plan)
+            show_wrong(name, {kind: wrong_zeros(train(name, kind, plan), pools) for kind in PREDICTORS})
+        return
     todo = [case for name in plan.classes for case in cases(name, plan)]
     if plan.settle:
         return

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from rows import Row, interval
 
 from optengine.report.primal import primal_gap, primal_integral
+from optengine.solvers.milp.predictor import ranked
 
 CLASSES = {"SC": "set_cover", "CA": "auction", "IP": "item_placement", "WA": "workload"}
 BARE = ("highs", "scip", "cpsat")
 BEHIND = ("highs", "scip")  # backends behind predictions
-PAIRS = (("coco", "ps"), ("coco-no-competition", "coco"), ("coco-no-contrast", "coco"))
+PAIRS = (
+    ("coco", "ps"),
+    ("coco-whole", "ps-whole"),
+    ("coco-whole", "default"),
+    ("coco-no-competition", "coco"),
+    ("coco-no-contrast", "coco"),
+)
+SHARES = (0.3, 0.5, 0.7, 0.9)
 LATE = 0.1  # seconds before the limit: what is shown then may have been found long before
 
 
@@ -65,6 +75,26 @@ def _show_class(name: str, limit: float, rows: list[Row], best: dict[str, float]
         print(
             f"    integral of the default less that of {rival} at best: 90 % interval [{low:.3f}, {high:.3f}] s"
         )
+
+
+def show_wrong(name: str, wrong: dict[str, list[float]]) -> None:
+    """Print how many of the ones of the nearest known solution lie among the lowest scores, by kind of predictor."""
+    print(
+        f"\n{name}, % of the ones among the lowest{''.join(f'{100 * k:8.0f} %' for k in SHARES)} of the scores"
+    )
+    for kind, shares in wrong.items():
+        print(f"    {kind:29}" + "".join(f"{100 * share:10.1f}" for share in shares))
+
+
+def wrong_zeros(predictor: Any, pools: list[tuple[Any, Any]]) -> list[float]:
+    """Share of a solution's ones among the lowest `SHARES` of the scores, of the nearest in the pool; mean of pools."""
+    found = []
+    for problem, pool in pools:
+        order = ranked(predictor.scores(problem)[problem.binaries])
+        X = pool.X.astype(np.int64)
+        lost = [X[:, order[: round(k * len(order))]].sum(axis=1) / X.sum(axis=1) for k in SHARES]
+        found.append([float(shares.min()) for shares in lost])
+    return [float(share) for share in np.mean(found, axis=0)]
 
 
 def measure(

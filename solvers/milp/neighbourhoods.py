@@ -41,6 +41,7 @@ class Neighbourhoods:
     Args:
         problem, stage, rng: of the run. scores: (n,) of a prediction, or None.
         details: where to note what was tried. kinds: names of the neighbourhoods; default all that are possible.
+        doubtful: share of the whole variables that a predicted neighbourhood frees at first.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Neighbourhoods:
         scores: Floats | None,
         details: dict[str, Any],
         kinds: tuple[str, ...] | None = None,
+        doubtful: float = SHARE,
     ) -> None:
         self._model, self._stage, self._desk, self._rng = problem.model, stage, stage.desk, rng
         self._binaries, self._whole = problem.binaries, np.flatnonzero(problem.integrality)
@@ -61,7 +63,9 @@ class Neighbourhoods:
         possible += [] if scores is None or kinds is not None else ["predicted"]
         self._kinds = [k for k in possible if kinds is None or k in kinds] or ["random"]
         self._reward = dict.fromkeys(self._kinds, 1.0)
-        self._share = dict.fromkeys(self._kinds, SHARE)
+        self._share = dict.fromkeys(self._kinds, SHARE) | {
+            "predicted": float(np.clip(doubtful, SMALLEST, SHARE))
+        }
         self._tried = dict.fromkeys(self._kinds, 0)
         self._gained = dict.fromkeys(self._kinds, 0)
         details["neighbourhoods"] = {"tried": self._tried, "gained": self._gained}

@@ -174,7 +174,13 @@ class PredictAndSearchRun:
             return
         if self._way["first"] < 1 and desk.best is not None and not desk.stop():
             stage.reserve(1.0)
-            if Neighbourhoods(self._problem, stage, self._rng, scores, self.details).search():
+            doubtful = (
+                1.0 - float(self._way["k0"]) - float(self._way["k1"])
+            )  # what the prediction is not sure of
+            neighbourhoods = Neighbourhoods(
+                self._problem, stage, self._rng, scores, self.details, doubtful=doubtful
+            )
+            if neighbourhoods.search():
                 return
         desk.close()
 

@@ -1,7 +1,8 @@
 """Pools of good solutions: what a predictor learns from.
 
-A pool keeps the best distinct solutions that an exact backend shows while it runs, by their binaries. A file of one is
-written whole or not at all, and belongs to one instance, one backend and one time limit.
+A pool keeps the best distinct solutions that an exact backend, or our own search around incumbents, shows while it
+runs, by their binaries. A file of one is written whole or not at all, and belongs to one instance, one backend and one
+time limit.
 """
 
 from __future__ import annotations
@@ -20,15 +21,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optengine.backends.linear import solve_linear
+from optengine.backends.polish import completed
 from optengine.backends.terms import LinearStatus, check_backend
 from optengine.core.errors import OptEngineError, StorageError
 from optengine.core.linear import LinearModel
 from optengine.problems.milp import MILP
 from optengine.solvers.milp.exact import ready
+from optengine.solvers.milp.local import RelaxationInduced
 
 Floats = NDArray[np.float64]
 Bits = NDArray[np.uint8]
 
+NEIGHBOURHOODS = "neighbourhoods"  # in place of a backend: `relaxation_induced` from its local search on
+REPAIR = 1.0  # seconds, at most, for the real columns of a point that rounding broke
 SIZE = 20  # solutions a pool keeps: more change neither losses nor search
 FAR = 0.2  # solutions worse than the best by more than this share teach nothing
 
@@ -60,14 +65,21 @@ class _Gatherer:
         self._problem = problem
         self._found: dict[bytes, float] = {}
 
-    def __call__(self, x: Floats, _: float) -> None:
+    def __call__(self, x: Floats, _: float = 0.0) -> float | None:
+        """Take a point in, with its real columns chosen anew where rounding broke it; its value, None if infeasible."""
         problem = self._problem
         evaluation = problem.evaluate(x[np.newaxis])
-        if evaluation.failed[0] or evaluation.G.max(initial=0.0) > 0.0:
-            return  # never believed unseen
+        if not evaluation.feasible()[0]:  # never believed unseen
+            repaired = completed(problem.model, x, REPAIR)
+            if repaired is None:
+                return None
+            evaluation = problem.evaluate(repaired[np.newaxis])
+            if not evaluation.feasible()[0]:
+                return None
         bits = np.rint(x[problem.binaries]).astype(np.uint8).tobytes()
         value = float(evaluation.F[0, 0]) - problem.shift
         self._found[bits] = min(value, self._found.get(bits, math.inf))
+        return value
 
     def best(self, size: int) -> tuple[Bits, Floats]:
         ranked = sorted(self._found.items(), key=lambda item: (item[1], item[0]))[:size]
@@ -75,6 +87,41 @@ class _Gatherer:
         kept = values <= (values[0] + FAR * max(1.0, abs(values[0])) if len(values) else 0.0)
         X = np.array([np.frombuffer(bits, dtype=np.uint8) for bits, _ in ranked], dtype=np.uint8)
         return X.reshape(len(ranked), len(self._problem.binaries))[kept], values[kept]
+
+
+class _Watch:
+    """What our own search sees of an engine: a clock, and a place for its points."""
+
+    device, x0 = "cpu", None
+
+    def __init__(self, problem: MILP, gather: _Gatherer, threads: int) -> None:
+        self.rng, self.threads = np.random.default_rng(0), threads
+        self._problem, self._gather, self._best = problem, gather, math.inf
+        self._end = math.inf
+
+    def begin(self, seconds: float) -> None:
+        """Start the clock."""
+        self._end = time.perf_counter() + seconds
+
+    @property
+    def seconds_left(self) -> float:
+        return max(0.0, self._end - time.perf_counter())
+
+    def stop(self) -> bool:
+        return self.seconds_left <= 0
+
+    def incumbent(self, x: Floats) -> float | None:
+        value = self._gather(x)
+        if value is None or value >= self._best:
+            return None
+        self._best = value
+        return value + self._problem.shift
+
+    def bound(self, value: float) -> None:
+        pass
+
+    def spend(self, n: int) -> None:
+        pass
 
 
 def collect_pool(
@@ -89,16 +136,24 @@ def collect_pool(
         seconds: wall time, after the backend has been loaded.
         size: solutions to keep.
         backend: one that `solve_linear` knows and that shows its solutions. SCIP shows many and is level on all four
-            classes; CP-SAT on one thread is far behind on set covering.
+            classes; CP-SAT on one thread is far behind on set covering. "neighbourhoods" is our own search around
+            incumbents, for models on which a backend shows few or poor ones in the time.
         threads: of the backend.
 
     Raises:
         OptionError: an unknown backend or a limit out of range.
     """
+    gather, model, proved = _Gatherer(problem), problem.model, False
+    if backend == NEIGHBOURHOODS:
+        watch = _Watch(problem, gather, threads)
+        search = RelaxationInduced(first=0.0, threads=threads).start(problem, watch.rng)
+        search.warm_up()
+        watch.begin(seconds)
+        search.search(watch)
+        return Pool(*gather.best(size), proved, backend, seconds)
     check_backend(backend)
-    ready(backend, problem.model)
-    began, gather, model = time.perf_counter(), _Gatherer(problem), problem.model
-    proved = False
+    ready(backend, model)
+    began = time.perf_counter()
     while (left := seconds - (time.perf_counter() - began)) > 0:
         result = solve_linear(model, backend=backend, time_limit=left, threads=threads, incumbent=gather)
         if result.status is not LinearStatus.OPTIMAL or result.x is None:

@@ -10,6 +10,7 @@ import pytest
 
 import optengine as oe
 from optengine.core.errors import OptionError, StorageError
+from optengine.problems.generators import generate
 from optengine.solvers.milp.learning import pools
 from optengine.solvers.milp.learning.pools import collect_into, collect_pool, load_pool, pool_key, save_pool
 
@@ -52,6 +53,28 @@ def test_bad_solutions_are_left_out() -> None:
     gather(np.array([1.0, 0, 0, 1, 1, 0]), 0.0)  # 17
     _X, values = gather.best(10)
     assert values.tolist() == [-18.0, -17.0]
+
+
+def test_points_that_rounding_broke_are_repaired() -> None:
+    """x <= 10 y with y = 1e-4, which stands for 0: x falls to 0."""
+    problem = oe.problems.MILP(
+        [1.0, -0.1], [[1.0, -10.0]], upper=0.0, bounds=[(0, 10), (0, 1)], integrality=[0, 1], sense="max"
+    )
+    gather = pools._Gatherer(problem)
+    assert gather(np.array([1e-3, 1e-4])) == 0.0
+    X, values = gather.best(2)
+    assert X.tolist() == [[0]]
+    assert values.tolist() == [0.0]
+
+
+def test_our_own_search_fills_pools() -> None:
+    problem = generate("auction", "small", 3)
+    pool = collect_pool(problem, seconds=1.0, backend="neighbourhoods")
+    assert len(pool) > 1
+    assert problem.model.value(pool.X.astype(float)) == pytest.approx(pool.values)
+    assert (pool.proved, pool.backend) == (False, "neighbourhoods")
+    infeasible = oe.problems.MILP([1.0, 1.0], [[1.0, 1.0]], lower=3.0, bounds=(0, 1), integrality=1)
+    assert len(collect_pool(infeasible, seconds=0.3, backend="neighbourhoods")) == 0
 
 
 def test_broken_files_are_collected_anew(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from optengine.backends import BACKENDS, LinearResult, LinearStatus, linear, ter
 from optengine.core.errors import OptionError, ProblemError, SolverNotSuitable
 from optengine.problems.milp import MILP
 from optengine.solvers.milp import exact, stage
+from optengine.solvers.milp.neighbourhoods import Neighbourhoods
 from optengine.solvers.milp.predictor import choose
 from optengine.solvers.milp.restrict import near
 
@@ -311,6 +313,18 @@ def test_after_the_first_phase_neighbourhoods_are_guided() -> None:
     tried = result.details["neighbourhoods"]["tried"]
     assert set(tried) == {"random", "branching", "relaxation", "predicted"}
     assert sum(tried.values()) > 0
+
+
+def test_a_predicted_neighbourhood_frees_what_is_in_doubt() -> None:
+    """Of four columns the prediction says of the first and the last otherwise than the incumbent."""
+    problem = MILP(np.ones(4), np.ones((1, 4)), lower=1, bounds=(0, 1), integrality=1)
+    scores, incumbent, empty = (
+        np.array([0.1, 0.2, 0.8, 0.9]),
+        np.array([1.0, 0, 1, 0]),
+        SimpleNamespace(desk=None),
+    )
+    search: Any = Neighbourhoods(problem, empty, default_rng(0), scores, {}, ("random",), doubtful=0.5)  # type: ignore[arg-type]
+    assert np.flatnonzero(search._freed("predicted", incumbent)).tolist() == [0, 3]
 
 
 def test_neighbourhoods_improve_a_bad_start() -> None:
