@@ -53,7 +53,11 @@ def test_every_example_is_run() -> None:
     assert {path.name for path in EXAMPLES.glob("*.py")} == set(PROMISES)
 
 
-LONG = {"minmax_quantization.py", "offline_sequences.py", "predicted_auctions.py"}  # ten CPU seconds and more
+# Five CPU seconds and more.
+LONG = {
+    "autotune.py", "kill_and_resume.py", "minmax_quantization.py", "minmax_tomography.py", "offline_sequences.py",
+    "predicted_auctions.py", "self_tuning_network.py", "two_objectives.py", "what_matters.py", "mpc_quadrotor.py",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(

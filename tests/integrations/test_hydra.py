@@ -107,6 +107,7 @@ def test_a_killed_sweep_goes_on(run: Any, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_failing_jobs_end_the_sweep_or_are_learnt(run: Any, tmp_path: Path) -> None:
     arguments = ["hydra.sweeper.budget=8", "hydra.sweeper.solver=random"]
     process = run(*arguments, FAILS="1")
@@ -120,6 +121,7 @@ def test_failing_jobs_end_the_sweep_or_are_learnt(run: Any, tmp_path: Path) -> N
     assert summary["best_params"]["kind"] == "a"
 
 
+@pytest.mark.slow
 @pytest.mark.slow
 def test_jobs_that_return_names(run: Any, tmp_path: Path) -> None:
     named = [

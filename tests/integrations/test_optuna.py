@@ -352,7 +352,7 @@ study.optimize(objective, n_trials=n)
 """
 
 
-@pytest.mark.parametrize("kind", ["rdb", "journal"])
+@pytest.mark.parametrize("kind", [pytest.param("rdb", marks=pytest.mark.slow), "journal"])
 def test_processes_share_a_study_and_one_is_killed(
     kind: str, tmp_path: Path, child: Callable[..., Any]
 ) -> None:

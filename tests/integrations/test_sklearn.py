@@ -136,7 +136,7 @@ def test_results_are_those_of_scikit_learn() -> None:
     assert ours.refit_time_ > 0
 
 
-@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.parametrize("n_jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_the_same_candidates_whatever_the_jobs(n_jobs: int) -> None:
     fitted = search(n_jobs=n_jobs, batch_size=2, solver="tpe", n_iter=12).fit(X, Y)
     again = search(batch_size=2, solver="tpe", n_iter=12).fit(X, Y)

@@ -144,7 +144,10 @@ def ladder(cost: Any = lambda x: COST[x["s"]]) -> Problem:
     return Problem(cheap, Space(x=Real(0, 1), s=Ordinal([1, 2, 3], fidelity=True)), cost=cost)
 
 
-@pytest.mark.parametrize("acquisition", ["auto", "logei", "gibbon", "mfmes"])
+@pytest.mark.parametrize(
+    "acquisition",
+    ["auto", *(pytest.param(name, marks=pytest.mark.slow) for name in ("logei", "gibbon", "mfmes"))],
+)
 def test_fidelities_are_used_and_only_the_target_counts(acquisition: str) -> None:
     result = solve(ladder(), BO(**QUICK, acquisition=acquisition), budget=60, max_cost=65.0, seed=0)
     level = result.history.X[:, 1]
@@ -195,7 +198,7 @@ def test_the_first_points_cost_no_more_than_half_of_as_many_at_the_target() -> N
     assert len(schedule.first(6, space.sample(1, np.random.default_rng(0)))) == 3
 
 
-@pytest.mark.parametrize("acquisition", ["logei", "auto"])
+@pytest.mark.parametrize("acquisition", [pytest.param("logei", marks=pytest.mark.slow), "auto"])
 def test_the_first_target_is_where_the_model_expects_the_best(acquisition: str) -> None:
     problem = ladder()
     run = BO(**QUICK, acquisition=acquisition).start(problem, np.random.default_rng(0))
