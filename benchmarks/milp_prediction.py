@@ -12,8 +12,9 @@ small ones are no miniature of it: trained on them CoCo ranks mid ones far worse
 on other "mid" instances, from seed 500 on: the better bare backend, then k0, k1 and radius of CoCo and of PS behind it
 with the same seconds by their primal integrals at 5 s, then whether fixing half of the binaries ends better at 10 s
 (ConPaS and the ablations take CoCo's k0 and k1, and the radius that their own predictions need), then the default,
-then the ways of the whole method. Reported: unseen "mid" instances, seeds 1000 to 1009, one thread. Plans and
-instances were fixed before anything was tuned; defaults of the losses were chosen on small instances of SC.
+then the ways of the whole method. Reported: unseen "mid" instances, seeds 1000 to 1009, one thread. They were
+fixed before anything was tuned; defaults of the losses were chosen on small instances of SC. The family of WA and the
+whole method came after a first table, and were chosen on validation and tuning instances.
 
 Methods: HiGHS, SCIP and CP-SAT bare (CP-SAT for whole variables only). "ps", "conpas", "coco": the search of the
 papers, the trust region or fixing by rank and nothing else (jump=0, first=1), behind the backend chosen, with the loss
@@ -35,7 +36,7 @@ validation instances: a ranking by chance has 30 % of the ones among the lowest 
 
 The table: 10 s for HiGHS, SCIP, CoCo, the whole method and the default on ten instances a class, PS with the whole
 method on five, the others on the first three; 60 s for the backend chosen and the whole method on the first instance of
-each class. From nothing, on one core: pools 14 minutes, training 14, tuning some 28, runs some 65. --quick, given what
+each class. From nothing, on one core: pools 14 minutes, training 12, tuning some 28, runs some 65. --quick, given what
 --dir holds of an earlier call: the methods of ten instances on two a class at 10 s, nine minutes.
 Needs `pip install 'optengine[learn]'`.
 """
