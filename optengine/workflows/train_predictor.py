@@ -65,7 +65,7 @@ def train_predictor(
         validation: problems to validate on; None takes a fifth of the instances, by seed.
         pools: folder that keeps the pools; None collects them anew each time.
         pool_seconds: wall time of each instance. pool_size: solutions kept of each.
-        pool_backend: that finds them; "scip", "cp_sat", or another of `solve_linear`.
+        pool_backend: that finds them; "scip" or another of `solve_linear`, or "neighbourhoods" for our own search.
         edges: what an edge of the graph carries: "scaled" coefficients, or "ones" as in the published code.
         checkpoint: file written after each epoch.
         time_limit: seconds of training; None is by epochs and patience only. The result then depends on the machine.

@@ -92,10 +92,9 @@ class _Gatherer:
 class _Watch:
     """What our own search sees of an engine: a clock, and a place for its points."""
 
-    device, x0 = "cpu", None
-
     def __init__(self, problem: MILP, gather: _Gatherer, threads: int) -> None:
-        self.rng, self.threads = np.random.default_rng(0), threads
+        self.rng, self.device, self.threads = np.random.default_rng(0), "cpu", threads
+        self.x0: Floats | None = None
         self._problem, self._gather, self._best = problem, gather, math.inf
         self._end = math.inf
 
