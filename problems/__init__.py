@@ -53,6 +53,11 @@ if TYPE_CHECKING:
     from optengine.problems.milp import MILP as MILP
     from optengine.problems.milp_model import Model as Model
     from optengine.problems.minmax import MinMaxViolation as MinMaxViolation
+    from optengine.problems.mixtures import (
+        LinearCost as LinearCost,
+        RunPool as RunPool,
+        TableCost as TableCost,
+    )
     from optengine.problems.neural import NNProblem as NNProblem
     from optengine.problems.offline import Offline as Offline
     from optengine.problems.offline_tasks import OfflineTask as OfflineTask, offline_task as offline_task
@@ -109,6 +114,7 @@ else:
             "optengine.problems.milp": ["MILP"],
             "optengine.problems.milp_model": ["Model"],
             "optengine.problems.minmax": ["MinMaxViolation"],
+            "optengine.problems.mixtures": ["LinearCost", "RunPool", "TableCost"],
             "optengine.problems.neural": ["NNProblem"],
             "optengine.problems.offline": ["Offline"],
             "optengine.problems.offline_tasks": ["OfflineTask", "offline_task"],

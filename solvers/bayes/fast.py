@@ -22,6 +22,7 @@ from optengine.solvers.bayes.design import Design, n_initial
 from optengine.solvers.bayes.fidelity import Below
 from optengine.solvers.bayes.model import Model
 from optengine.solvers.bayes.points import all_points
+from optengine.solvers.bayes.pool import Pool
 from optengine.solvers.bayes.region import Region, merits
 from optengine.solvers.bayes.score import Score
 from optengine.solvers.bayes.search import Searcher
@@ -79,7 +80,9 @@ class FastRun:
         self._region = Region(d, options.batch) if wide and not lower and not several else None
         self._again = 0  # rows up to which points are spread over the space because a box was given up
         self._dull = False  # whether the best place known had nothing left to gain at the last ask
-        self._points = all_points(problem.space)
+        runs = getattr(problem, "pool", None)
+        self._pool = None if runs is None else Pool(runs, problem.space, self._features, self._below, rng)
+        self._points = all_points(problem.space) if self._pool is None else None
         self._real = np.flatnonzero(
             (problem.space.kind == REAL) & (problem.space.lower < problem.space.upper)
         )
@@ -128,12 +131,15 @@ class FastRun:
                 self._below.asked(row)
             rows.append(row)
         if not rows:
-            raise StopAsking(f"all {len(self._points)} points have been asked for")  # type: ignore[arg-type]
+            points = self._points if self._pool is None else self._pool
+            raise StopAsking(f"all {len(points)} points have been asked for")  # type: ignore[arg-type]
         return np.array(rows)
 
     def _next(self, deadline: float | None) -> Batch | None:
         """Return one point (width,), or None where none is left."""
         told = self._told
+        if self._pool is not None:
+            return self._of_pool(self._pool)
         left = None
         if self._points is not None:
             left = self._points if self._noisy else self._points[~told.seen(self._points)]
@@ -158,6 +164,21 @@ class FastRun:
         if row is None:
             return self._elsewhere(left)
         return row if below is None or confirming else self._at_level(row, below)
+
+    def _of_pool(self, pool: Pool) -> Batch | None:
+        """Return one run of the pool (width,), or None where none is left."""
+        told, below = self._told, self._below
+        left = pool.left(told)
+        if not len(left):
+            return None
+        row = pool.opening(left, len(told) + len(told.pending), self._n_initial)
+        if row is None and int((~told.failed).sum()) >= FEWEST:
+            confirming = below is not None and below.due
+            try:
+                return pool.best(self._model.score(told, confirming), self._model.main, left, confirming)
+            except np.linalg.LinAlgError:
+                pass
+        return pool.opening(left, 0, 1) if row is None else row
 
     def _opening(self, left: Batch | None) -> Batch | None:
         """Return the next of the first points (width,), None after the last."""
