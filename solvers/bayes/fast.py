@@ -18,6 +18,7 @@ from optengine.core.solver import StopAsking
 from optengine.core.space import REAL, Batch
 from optengine.solvers.bayes.believed import BelievedDesign, BelievedModel
 from optengine.solvers.bayes.config import ConfigModel, ConfigScore
+from optengine.solvers.bayes.cooled import CooledModel
 from optengine.solvers.bayes.design import Design, n_initial
 from optengine.solvers.bayes.fidelity import Below
 from optengine.solvers.bayes.model import Model
@@ -79,6 +80,9 @@ class FastRun:
         wide = d > WIDE if options.trust_region == "auto" else bool(options.trust_region) and d > 0
         self._region = Region(d, options.batch) if wide and not lower and not several else None
         self._again = 0  # rows up to which points are spread over the space because a box was given up
+        self._biased = (
+            options.beliefs is not None or options.cooling is not None
+        )  # the score is more than a gain
         self._dull = False  # whether the best place known had nothing left to gain at the last ask
         runs = getattr(problem, "pool", None)
         self._pool = None if runs is None else Pool(runs, problem.space, self._features, self._below, rng)
@@ -96,6 +100,8 @@ class FastRun:
             if model.place:
                 self._design = BelievedDesign((problem.space, rng, self._repair), model.place)
             return model
+        if options.cooling is not None:
+            return CooledModel(options, problem, features, rng)
         if options.acquisition == "config":
             return ConfigModel(options, problem, features, rng)
         return Model(options, problem, features, rng, self._below)
@@ -209,7 +215,7 @@ class FastRun:
             X = self._model.allowed(score, X, self._searcher, told)
         exhausted = len(X) > 0 and score.best is not None and values[0] < EXHAUSTED
         one = self._told.F.shape[1] == 1 and self._below is None
-        self._dull = bool(exhausted) and self._region is None and one and self._options.beliefs is None
+        self._dull = bool(exhausted) and self._region is None and one and not self._biased
         for row in X:
             if self._is_new(row):
                 return np.asarray(row)
