@@ -39,6 +39,7 @@ ACQUISITIONS: dict[str, tuple[str, ...]] = {  # name -> engines that have it
     "jes": ("botorch",),
     "pes": ("botorch",),
     "config": ("fast",),
+    "variance": ("fast",),
     "logehvi": ("fast",),
     "qlognehvi": ("botorch",),
     "qlognparego": ("botorch",),
@@ -87,7 +88,8 @@ class BO:
             doi:10.1007/s10898-019-00798-7), and in the botorch engine "qlognehvi" or "qlognparego". With constraints,
             times the probability of keeping them. "config" (Xu et al., ICML 2023, arXiv:2211.00162) minimises the
             objective's lower confidence bound where those of the constraints allow it, and declares the problem
-            infeasible where they do so nowhere: `details["certificate"]`. The others are BoTorch's ("ts": Thompson
+            infeasible where they do so nowhere: `details["certificate"]`. "variance" explores: it reduces the variance
+            integrated over the space (see `optengine.workflows.explore`). The others are BoTorch's ("ts": Thompson
             sampling).
         surrogate: "auto": a Gaussian process, over all fidelities where there are some ("multifidelity"); "gp": one
             over the target alone, and nothing below it is evaluated; the others are BoTorch's.
@@ -246,8 +248,11 @@ class BO:
         if self.acquisition != "auto" and (k > 1) != (self.acquisition == "logehvi"):
             right = "is for one objective" if k > 1 else "is for several objectives"
             return f"acquisition {self.acquisition!r} {right}, and the problem has {k}; use 'auto'"
-        special = "acquisition 'config'" if self.acquisition == "config" else "cooling"
-        if (self.acquisition == "config" or self.cooling is not None) and (space.fidelity or k > 1):
+        special = "" if self.cooling is None else "cooling"
+        special = (
+            f"acquisition {self.acquisition!r}" if self.acquisition in ("config", "variance") else special
+        )
+        if special and (space.fidelity or k > 1):
             return f"{special} is for one objective and spaces without fidelities; use the default"
         if self.surrogate == "multifidelity" and not (problem.space.fidelity and k == 1):
             return "surrogate 'multifidelity' needs a variable with fidelity=True, and one objective"

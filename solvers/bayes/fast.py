@@ -30,6 +30,7 @@ from optengine.solvers.bayes.search import Searcher
 from optengine.solvers.bayes.several import SeveralModel
 from optengine.solvers.bayes.state import dump, load
 from optengine.solvers.bayes.told import Told
+from optengine.solvers.bayes.variance import VarianceModel
 from optengine.surrogates.features import Features
 from optengine.surrogates.fidelity import FidelityGP
 
@@ -102,6 +103,8 @@ class FastRun:
             return model
         if options.cooling is not None:
             return CooledModel(options, problem, features, rng)
+        if options.acquisition == "variance":
+            return VarianceModel(options, problem, features, rng)
         if options.acquisition == "config":
             return ConfigModel(options, problem, features, rng)
         return Model(options, problem, features, rng, self._below)
