@@ -14,7 +14,6 @@ from collections.abc import Callable
 
 import numpy as np
 from bo_problems import ALPHA, Point, branin
-from papers_beliefs import levy
 from papers_common import claim, compare, quartiles, spread
 
 import optengine as oe
@@ -28,6 +27,12 @@ P3 = 1e-4 * np.array([[3689, 1170, 2673], [4699, 4387, 7470], [1091, 8732, 5547]
 def branin01(u: np.ndarray) -> float:
     point: Point = {"x0": 15 * u[0] - 5, "x1": 15 * u[1]}
     return (branin(point)[0] - 0.397887357729738) / 50
+
+
+def levy(u: np.ndarray) -> float:
+    w = 1 + 5 * (u - 0.62)
+    middle = ((w[:-1] - 1) ** 2 * (1 + 10 * np.sin(np.pi * w[:-1] + 1) ** 2)).sum()
+    return float(np.sin(np.pi * w[0]) ** 2 + middle + (w[-1] - 1) ** 2 * (1 + np.sin(2 * np.pi * w[-1]) ** 2))
 
 
 def hartmann3(u: np.ndarray) -> float:

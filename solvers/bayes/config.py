@@ -39,7 +39,7 @@ SETTLED = 1.0  # standard deviations of the points that settle
 PATIENCE = 3  # declarations in a row
 VALUES = 5  # told, for each free column, before the first one counts
 TOLERANCE = 1e-3  # by which a bound must exceed 0, in standard deviations of the constraint's values
-MARGIN = 2.0  # by which fitted lengthscales of constraints may be too long where infeasibility is declared
+MARGIN = 3.0  # by which fitted lengthscales of constraints may be too long where infeasibility is declared
 PENALTY = 30.0  # of a bound that exceeds 0, in standard deviations of the objective
 SMOOTH = 0.02  # temperature of the largest bound where it is minimised
 
