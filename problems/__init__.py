@@ -65,7 +65,7 @@ if TYPE_CHECKING:
     from optengine.problems.qubo import QUBO as QUBO
     from optengine.problems.set_cover import SetCover as SetCover
     from optengine.problems.suites import suite as suite
-    from optengine.problems.timed import timed as timed
+    from optengine.problems.timing import timed as timed
     from optengine.problems.transforms import SubspaceEmbedding as SubspaceEmbedding
     from optengine.problems.tsp import TSP as TSP
     from optengine.problems.tuning import sklearn_tuning as sklearn_tuning
@@ -122,7 +122,7 @@ else:
             "optengine.problems.qap": ["QAP"],
             "optengine.problems.qubo": ["QUBO"],
             "optengine.problems.set_cover": ["SetCover"],
-            "optengine.problems.timed": ["timed"],
+            "optengine.problems.timing": ["timed"],
             "optengine.problems.transforms": ["SubspaceEmbedding"],
             "optengine.problems.tsp": ["TSP"],
             "optengine.problems.tuning": ["sklearn_tuning"],

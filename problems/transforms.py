@@ -225,4 +225,4 @@ def _directions(basis: str, shape: tuple[int, ...], k: int | Sequence[int], d: i
     if len(each) != len(shape) or any(n > size for n, size in zip(each, shape, strict=False)):
         raise ProblemError(f"k must be at most {shape}, one for each axis, got {k!r}")
     waves = [WAVES[basis](size, int(n)) for size, n in zip(shape, each, strict=True)]
-    return functools.reduce(np.kron, waves)
+    return np.asarray(functools.reduce(lambda a, b: np.kron(a, b), waves))

@@ -70,9 +70,8 @@ class ConfigScore(Score):
 
     def __call__(self, Z: Floats) -> Floats:
         """Return the score (m,) of features Z (m, f)."""
-        total = -self._bound(self.main, Z, self._of_objective) - PENALTY * np.maximum(
-            self.bounds(Z), 0.0
-        ).sum(axis=1)
+        total: Floats = -self._bound(self.main, Z, self._of_objective)
+        total -= PENALTY * np.maximum(self.bounds(Z), 0.0).sum(axis=1)
         return total if self._failures is None else total + self._failures(Z)
 
     def with_gradient(self, Z: Floats) -> tuple[Floats, Floats]:

@@ -78,8 +78,8 @@ class Place:
             drawn = np.clip(centre + spread * ndtri(low + (high - low) * rng.random(n)), 0.0, 1.0)
             numbers.append(np.where(flat, rng.random(n), drawn))
         for _, _, p in self._levels:
-            drawn = rng.choice(len(p), n, p=p)
-            codes.append(np.where(flat, rng.integers(len(p), size=n), drawn).astype(np.float64))
+            code = rng.choice(len(p), n, p=p)
+            codes.append(np.where(flat, rng.integers(len(p), size=n), code).astype(np.float64))
         return self._set(X, numbers, codes)
 
     def _set(self, X: Batch, numbers: list[Floats], codes: list[Floats]) -> Batch:
