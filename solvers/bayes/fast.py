@@ -85,12 +85,16 @@ class FastRun:
             options.beliefs is not None or options.cooling is not None
         )  # the score is more than a gain
         self._dull = False  # whether the best place known had nothing left to gain at the last ask
-        runs = getattr(problem, "pool", None)
-        self._pool = None if runs is None else Pool(runs, problem.space, self._features, self._below, rng)
+        self._pool = self._new_pool()
         self._points = all_points(problem.space) if self._pool is None else None
         self._real = np.flatnonzero(
             (problem.space.kind == REAL) & (problem.space.lower < problem.space.upper)
         )
+
+    def _new_pool(self) -> Pool | None:
+        """Return the runs that a problem proposes among, if it does."""
+        runs = getattr(self._problem, "pool", None)
+        return None if runs is None else Pool(runs, self._space, self._features, self._below, self._rng)
 
     def _new_model(self, several: bool) -> Model:
         options, problem, features, rng = self._options, self._problem, self._features, self._rng
@@ -312,6 +316,7 @@ class FastRun:
         """Take up the state that `snapshot` returned."""
         for name, value in load(data, self._fixed()).items():
             setattr(self, name, value)
+        self._pool = self._new_pool()
 
     def _fixed(self) -> dict[str, Any]:
         return {

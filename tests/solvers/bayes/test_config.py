@@ -118,7 +118,7 @@ def test_one_value_told_counts_once() -> None:
     assert "certificate" not in run.details
 
     def converse() -> None:
-        for _ in range(5):
+        for _ in range(12):
             x = run.ask(1)
             run.tell(x, problem.evaluate(x))
 
