@@ -5,6 +5,7 @@ Xu, Jiang, Svetozarevic and Jones, Constrained efficient global optimization of 
 point satisfies that, the problem is infeasible as far as the bounds hold. Hyperparameters are fitted, which the theory
 does not know: a declaration takes `PATIENCE` asks in a row, with values told in between and hyperparameters fitted
 anew, `VALUES` values a column or more, and must hold for constraints that vary `MARGIN` times faster than fitted.
+A declaration is no proof: a region narrower than the gaps between the values, which nothing told hints at, is missed.
 
 The point asked lies where a constraint's bound is 0, so its mean is above 0 there: what CONFIG evaluates at an active
 constraint is hardly ever feasible. Once something is, every second point therefore settles: it minimises the
