@@ -53,6 +53,11 @@ if TYPE_CHECKING:
     from optengine.problems.milp import MILP as MILP
     from optengine.problems.milp_model import Model as Model
     from optengine.problems.minmax import MinMaxViolation as MinMaxViolation
+    from optengine.problems.mixtures import (
+        LinearCost as LinearCost,
+        RunPool as RunPool,
+        TableCost as TableCost,
+    )
     from optengine.problems.neural import NNProblem as NNProblem
     from optengine.problems.offline import Offline as Offline
     from optengine.problems.offline_tasks import OfflineTask as OfflineTask, offline_task as offline_task
@@ -60,6 +65,7 @@ if TYPE_CHECKING:
     from optengine.problems.qubo import QUBO as QUBO
     from optengine.problems.set_cover import SetCover as SetCover
     from optengine.problems.suites import suite as suite
+    from optengine.problems.timing import timed as timed
     from optengine.problems.transforms import SubspaceEmbedding as SubspaceEmbedding
     from optengine.problems.tsp import TSP as TSP
     from optengine.problems.tuning import sklearn_tuning as sklearn_tuning
@@ -109,12 +115,14 @@ else:
             "optengine.problems.milp": ["MILP"],
             "optengine.problems.milp_model": ["Model"],
             "optengine.problems.minmax": ["MinMaxViolation"],
+            "optengine.problems.mixtures": ["LinearCost", "RunPool", "TableCost"],
             "optengine.problems.neural": ["NNProblem"],
             "optengine.problems.offline": ["Offline"],
             "optengine.problems.offline_tasks": ["OfflineTask", "offline_task"],
             "optengine.problems.qap": ["QAP"],
             "optengine.problems.qubo": ["QUBO"],
             "optengine.problems.set_cover": ["SetCover"],
+            "optengine.problems.timing": ["timed"],
             "optengine.problems.transforms": ["SubspaceEmbedding"],
             "optengine.problems.tsp": ["TSP"],
             "optengine.problems.tuning": ["sklearn_tuning"],

@@ -7,7 +7,6 @@ subspaces are Wang et al.'s (REMBO, JAIR 2016, arXiv:1301.1942). The transform i
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -225,4 +224,7 @@ def _directions(basis: str, shape: tuple[int, ...], k: int | Sequence[int], d: i
     if len(each) != len(shape) or any(n > size for n, size in zip(each, shape, strict=False)):
         raise ProblemError(f"k must be at most {shape}, one for each axis, got {k!r}")
     waves = [WAVES[basis](size, int(n)) for size, n in zip(shape, each, strict=True)]
-    return functools.reduce(np.kron, waves)
+    B = np.ones((1, 1))
+    for wave in waves:
+        B = np.asarray(np.kron(B, wave), dtype=np.float64)
+    return B

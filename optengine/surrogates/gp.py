@@ -236,11 +236,11 @@ class GP:
         assert look.slope_a is not None
         C = by_mean @ self.weights.T - (2.0 * by_variance)[:, None] * (look.V @ self.inverse)
         if look.slope_b is None:
-            gradient = _towards(C * look.slope_a, look.A, self.A)
+            gradient = towards(C * look.slope_a, look.A, self.A)
         else:
             gradient = np.empty_like(look.A)
             for slope, part in ((look.slope_a, ~self.shape.levels), (look.slope_b, self.shape.levels)):
-                gradient[:, part] = _towards(C * slope, look.A[:, part], self.A[:, part])
+                gradient[:, part] = towards(C * slope, look.A[:, part], self.A[:, part])
         gradient /= self._per
         if len(self.shape.warped):
             gradient *= warp_slope(self.shape, self.hyper, look.Z)
@@ -284,7 +284,7 @@ def noises(hyper: Hyper, noise: Floats | None, n: int) -> Floats:
     return np.where(np.isfinite(noise), noise, hyper.noise)
 
 
-def _towards(C: Floats, A: Floats, B: Floats) -> Floats:
+def towards(C: Floats, A: Floats, B: Floats) -> Floats:
     """Return (m, f) 2 sum_i C_mi (a_m - b_i): the gradient of sums over squared distances."""
     return np.asarray(2.0 * (C.sum(axis=1)[:, None] * A - C @ B))
 

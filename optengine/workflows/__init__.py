@@ -7,6 +7,7 @@ if TYPE_CHECKING:
         EdgeFrequencies as EdgeFrequencies,
         bootstrap_edges as bootstrap_edges,
     )
+    from optengine.workflows.exploration import Exploration as Exploration, explore as explore
     from optengine.workflows.hypergradient import (
         Hypergradient as Hypergradient,
         implicit_hypergradient as implicit_hypergradient,
@@ -18,6 +19,7 @@ else:
         __name__,
         {
             "optengine.workflows.bootstrap": ["EdgeFrequencies", "bootstrap_edges"],
+            "optengine.workflows.exploration": ["Exploration", "explore"],
             "optengine.workflows.hypergradient": ["Hypergradient", "implicit_hypergradient"],
         },
     )

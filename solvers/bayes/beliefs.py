@@ -61,7 +61,7 @@ class Beliefs:
             "colabo" draws functions from the posterior and weighs each by how well its optimum agrees with the
             beliefs; "auto": "pibo" where only the place is believed, else "colabo".
         decay: of piBO, > 0; a tenth of the budget in the paper.
-        mix: share of a uniform distribution in every belief, in (0, 1): what keeps a wrong one from being final.
+        mix: share of a uniform distribution in the belief, in (0, 1): what keeps a wrong one from being final.
         n_paths: functions drawn by ColaBO, >= 64; with an effective number below 64, `details` says so.
 
     Raises:
@@ -74,7 +74,7 @@ class Beliefs:
     method: str = "auto"
     decay: float = 10.0
     mix: float = 0.05
-    n_paths: int = 4096
+    n_paths: int = 2048
 
     def __post_init__(self) -> None:
         if not isinstance(self.place, Mapping):

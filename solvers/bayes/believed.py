@@ -165,8 +165,7 @@ class BelievedModel(Model):
         if self._pairs is not None:
             of_pairs = paths[-len(self._pairs) :]
             kept = of_pairs[::2] < of_pairs[1::2]
-            logs: Floats = np.where(kept, np.log(1.0 - mix), np.log(mix))
-            total += logs.sum(axis=0)
+            total += (np.log(mix) + kept * (np.log(1.0 - mix) - np.log(mix))).sum(axis=0)
         return np.asarray(total - total.max())
 
     def _anchors(self, told: Told) -> tuple[Batch, int]:

@@ -39,6 +39,7 @@ ACQUISITIONS: dict[str, tuple[str, ...]] = {  # name -> engines that have it
     "jes": ("botorch",),
     "pes": ("botorch",),
     "config": ("fast",),
+    "variance": ("fast",),
     "logehvi": ("fast",),
     "qlognehvi": ("botorch",),
     "qlognparego": ("botorch",),
@@ -87,7 +88,8 @@ class BO:
             doi:10.1007/s10898-019-00798-7), and in the botorch engine "qlognehvi" or "qlognparego". With constraints,
             times the probability of keeping them. "config" (Xu et al., ICML 2023, arXiv:2211.00162) minimises the
             objective's lower confidence bound where those of the constraints allow it, and declares the problem
-            infeasible where they do so nowhere: `details["certificate"]`. The others are BoTorch's ("ts": Thompson
+            infeasible where they do so nowhere: `details["certificate"]`. "variance" explores: it reduces the variance
+            integrated over the space (see `optengine.workflows.explore`). The others are BoTorch's ("ts": Thompson
             sampling).
         surrogate: "auto": a Gaussian process, over all fidelities where there are some ("multifidelity"); "gp": one
             over the target alone, and nothing below it is evaluated; the others are BoTorch's.
@@ -108,6 +110,9 @@ class BO:
         reference_point: of several objectives: a point that all of the front is better than, in their own units and
             directions. None: inferred from the front so far.
         confidence: standard deviations between means and bounds of "config", > 0.
+        cooling: total cost that will be spent, as `max_cost`, > 0: the acquisition is divided by the expected cost to a
+            power that falls from 1 to 0 as the total is spent (Lee et al., 2020, arXiv:2003.10870). None: costs do not
+            count, but between fidelities. Fast engine.
         beliefs: what is believed beforehand of the optimum, `Beliefs(...)`; a dict variable -> `Near(value, spread)`,
             or level -> weight of categories, states its place. Fast engine.
         torch: further options of the botorch engine.
@@ -131,6 +136,7 @@ class BO:
     n_samples: int = 16
     reference_point: Sequence[float] | None = None
     confidence: float = 3.0
+    cooling: float | None = None
     beliefs: Beliefs | Mapping[str, Any] | None = None
     torch: TorchOptions | None = None
 
@@ -171,7 +177,11 @@ class BO:
             whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= 1
             if not whole and not (optional and value is None):
                 raise OptionError(f"{name} must be an integer >= 1{' or None' * optional}, got {value!r}")
-        for name, words, least in (("noise", ">= 0", 0.0), ("max_ask_seconds", "> 0", 1e-300)):
+        for name, words, least in (
+            ("noise", ">= 0", 0.0),
+            ("max_ask_seconds", "> 0", 1e-300),
+            ("cooling", "> 0", 1e-300),
+        ):
             value = getattr(self, name)
             number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
             if value is not None and not (number and least <= value < math.inf):
@@ -187,8 +197,15 @@ class BO:
     def _check_beliefs(self) -> None:
         if not _is_point([self.confidence]) or not self.confidence > 0:
             raise OptionError(f"confidence must be a finite number > 0, got {self.confidence!r}")
-        if self.stated is not None and self.acquisition == "config":
-            raise OptionError("beliefs must be None for acquisition 'config', got some")
+        given = [name for name in ("beliefs", "cooling") if getattr(self, name) is not None]
+        if self.acquisition == "config":
+            given.append("acquisition 'config'")
+        if len(given) > 1:
+            raise OptionError(
+                f"only one of beliefs, cooling and acquisition 'config' can be used, got {given}"
+            )
+        if self.cooling is not None and self._asked_engine() == "botorch":
+            raise OptionError("cooling is for engine 'fast', got engine 'botorch' for it")
         if self.stated is not None and self._asked_engine() == "botorch":
             raise OptionError(
                 f"beliefs are for engine 'fast', got engine {self._asked_engine()!r} for the others"
@@ -231,8 +248,12 @@ class BO:
         if self.acquisition != "auto" and (k > 1) != (self.acquisition == "logehvi"):
             right = "is for one objective" if k > 1 else "is for several objectives"
             return f"acquisition {self.acquisition!r} {right}, and the problem has {k}; use 'auto'"
-        if self.acquisition == "config" and space.fidelity:
-            return "acquisition 'config' is for spaces without fidelities; use 'auto'"
+        special = "" if self.cooling is None else "cooling"
+        special = (
+            f"acquisition {self.acquisition!r}" if self.acquisition in ("config", "variance") else special
+        )
+        if special and (space.fidelity or k > 1):
+            return f"{special} is for one objective and spaces without fidelities; use the default"
         if self.surrogate == "multifidelity" and not (problem.space.fidelity and k == 1):
             return "surrogate 'multifidelity' needs a variable with fidelity=True, and one objective"
         if problem.space.width > LARGEST_FAST:

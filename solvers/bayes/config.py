@@ -4,7 +4,8 @@ Xu, Jiang, Svetozarevic and Jones, Constrained efficient global optimization of 
 2023, arXiv:2211.00162: with LCB = mean - b sigma of each process, ask argmin LCB_f subject to LCB_g <= 0; where no
 point satisfies that, the problem is infeasible as far as the bounds hold. Hyperparameters are fitted, which the theory
 does not know: a declaration takes `PATIENCE` asks in a row, with values told in between and hyperparameters fitted
-anew, more than `VALUES` values a column, and must hold for constraints that vary `MARGIN` times faster than fitted.
+anew, `VALUES` values a column or more, and must hold for constraints that vary `MARGIN` times faster than fitted.
+A declaration is no proof: a region narrower than the gaps between the values, which nothing told hints at, is missed.
 
 The point asked lies where a constraint's bound is 0, so its mean is above 0 there: what CONFIG evaluates at an active
 constraint is hardly ever feasible. Once something is, every second point therefore settles: it minimises the
@@ -37,9 +38,9 @@ Floats = NDArray[np.float64]
 
 SETTLED = 1.0  # standard deviations of the points that settle
 PATIENCE = 3  # declarations in a row
-VALUES = 5  # told, for each free column, before the first one counts
+VALUES, FEWEST = 5, 13  # told for each free column, and at least, before infeasibility is declared
 TOLERANCE = 1e-3  # by which a bound must exceed 0, in standard deviations of the constraint's values
-MARGIN = 2.0  # by which fitted lengthscales of constraints may be too long where infeasibility is declared
+MARGIN = 3.0  # by which fitted lengthscales of constraints may be too long where infeasibility is declared
 PENALTY = 30.0  # of a bound that exceeds 0, in standard deviations of the objective
 SMOOTH = 0.02  # temperature of the largest bound where it is minimised
 
@@ -70,9 +71,8 @@ class ConfigScore(Score):
 
     def __call__(self, Z: Floats) -> Floats:
         """Return the score (m,) of features Z (m, f)."""
-        total = -self._bound(self.main, Z, self._of_objective) - PENALTY * np.maximum(
-            self.bounds(Z), 0.0
-        ).sum(axis=1)
+        total: Floats = -self._bound(self.main, Z, self._of_objective)
+        total -= PENALTY * np.maximum(self.bounds(Z), 0.0).sum(axis=1)
         return total if self._failures is None else total + self._failures(Z)
 
     def with_gradient(self, Z: Floats) -> tuple[Floats, Floats]:
@@ -151,7 +151,8 @@ class ConfigModel(Model):
     def __init__(self, options: BO, problem: Problem, features: Features, rng: Generator) -> None:
         super().__init__(options, problem, features, rng)
         self._space, self._confidence = problem.space, float(options.confidence)
-        self._columns = int((problem.space.lower < problem.space.upper).sum())
+        columns = int((problem.space.lower < problem.space.upper).sum())
+        self._least = max(VALUES * columns, FEWEST)
         self.certificate: dict[str, Any] | None = None
         self._row, self._at = 0, -1  # declarations in a row; values known at the last one
 
@@ -196,7 +197,7 @@ class ConfigModel(Model):
         bound = float(score.cautious().bounds(self.features.of(row[None, :])).max())
         if bound <= TOLERANCE or score.known:
             self._row = 0
-        elif self._at != len(told) and len(told) > VALUES * self._columns - PATIENCE:
+        elif self._at != len(told) and len(told) > self._least - PATIENCE:
             self._row += 1
             self._at = len(told)
             x = self._space.decode_one(row)

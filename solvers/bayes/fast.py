@@ -19,16 +19,19 @@ from optengine.core.space import REAL, Batch
 from optengine.kernels.blas import threads_for
 from optengine.solvers.bayes.believed import BelievedDesign, BelievedModel
 from optengine.solvers.bayes.config import ConfigModel, ConfigScore
+from optengine.solvers.bayes.cooled import CooledModel
 from optengine.solvers.bayes.design import Design, n_initial
 from optengine.solvers.bayes.fidelity import Below
 from optengine.solvers.bayes.model import Model
 from optengine.solvers.bayes.points import all_points
+from optengine.solvers.bayes.pool import Pool
 from optengine.solvers.bayes.region import Region, merits
 from optengine.solvers.bayes.score import Score
 from optengine.solvers.bayes.search import Searcher
 from optengine.solvers.bayes.several import SeveralModel
 from optengine.solvers.bayes.state import dump, load
 from optengine.solvers.bayes.told import Told
+from optengine.solvers.bayes.variance import VarianceModel
 from optengine.surrogates.features import Features
 from optengine.surrogates.fidelity import FidelityGP
 
@@ -79,11 +82,20 @@ class FastRun:
         wide = d > WIDE if options.trust_region == "auto" else bool(options.trust_region) and d > 0
         self._region = Region(d, options.batch) if wide and not lower and not several else None
         self._again = 0  # rows up to which points are spread over the space because a box was given up
+        self._biased = (
+            options.beliefs is not None or options.cooling is not None
+        )  # the score is more than a gain
         self._dull = False  # whether the best place known had nothing left to gain at the last ask
-        self._points = all_points(problem.space)
+        self._pool = self._new_pool()
+        self._points = all_points(problem.space) if self._pool is None else None
         self._real = np.flatnonzero(
             (problem.space.kind == REAL) & (problem.space.lower < problem.space.upper)
         )
+
+    def _new_pool(self) -> Pool | None:
+        """Return the runs that a problem proposes among, if it does."""
+        runs = getattr(self._problem, "pool", None)
+        return None if runs is None else Pool(runs, self._space, self._features, self._below, self._rng)
 
     def _new_model(self, several: bool) -> Model:
         options, problem, features, rng = self._options, self._problem, self._features, self._rng
@@ -94,6 +106,10 @@ class FastRun:
             if model.place:
                 self._design = BelievedDesign((problem.space, rng, self._repair), model.place)
             return model
+        if options.cooling is not None:
+            return CooledModel(options, problem, features, rng)
+        if options.acquisition == "variance":
+            return VarianceModel(options, problem, features, rng)
         if options.acquisition == "config":
             return ConfigModel(options, problem, features, rng)
         return Model(options, problem, features, rng, self._below)
@@ -136,12 +152,15 @@ class FastRun:
                     self._below.asked(row)
                 rows.append(row)
         if not rows:
-            raise StopAsking(f"all {len(self._points)} points have been asked for")  # type: ignore[arg-type]
+            points = self._points if self._pool is None else self._pool
+            raise StopAsking(f"all {len(points)} points have been asked for")  # type: ignore[arg-type]
         return np.array(rows)
 
     def _next(self, deadline: float | None) -> Batch | None:
         """Return one point (width,), or None where none is left."""
         told = self._told
+        if self._pool is not None:
+            return self._of_pool(self._pool)
         left = None
         if self._points is not None:
             left = self._points if self._noisy else self._points[~told.seen(self._points)]
@@ -166,6 +185,21 @@ class FastRun:
         if row is None:
             return self._elsewhere(left)
         return row if below is None or confirming else self._at_level(row, below)
+
+    def _of_pool(self, pool: Pool) -> Batch | None:
+        """Return one run of the pool (width,), or None where none is left."""
+        told, below = self._told, self._below
+        left = pool.left(told)
+        if not len(left):
+            return None
+        row = pool.opening(left, len(told) + len(told.pending), self._n_initial)
+        if row is None and int((~told.failed).sum()) >= FEWEST:
+            confirming = below is not None and below.due
+            try:
+                return pool.best(self._model.score(told, confirming), self._model.main, left, confirming)
+            except np.linalg.LinAlgError:
+                pass
+        return pool.opening(left, 0, 1) if row is None else row
 
     def _opening(self, left: Batch | None) -> Batch | None:
         """Return the next of the first points (width,), None after the last."""
@@ -196,7 +230,7 @@ class FastRun:
             X = self._model.allowed(score, X, self._searcher, told)
         exhausted = len(X) > 0 and score.best is not None and values[0] < EXHAUSTED
         one = self._told.F.shape[1] == 1 and self._below is None
-        self._dull = bool(exhausted) and self._region is None and one and self._options.beliefs is None
+        self._dull = bool(exhausted) and self._region is None and one and not self._biased
         for row in X:
             if self._is_new(row):
                 return np.asarray(row)
@@ -290,6 +324,7 @@ class FastRun:
         """Take up the state that `snapshot` returned."""
         for name, value in load(data, self._fixed()).items():
             setattr(self, name, value)
+        self._pool = self._new_pool()
 
     def _fixed(self) -> dict[str, Any]:
         return {

@@ -192,8 +192,19 @@ class Below:
         """Return a point (width,) at each fidelity, first the one that tells most about the target, per cost."""
         X = np.repeat(row[None, :], len(self._levels), axis=0)
         X[:, self._columns] = self._levels
-        worth = model.told_by(self._features.of(X)) / self._costs(X)
-        return list(X[np.argsort(-worth, kind="stable")])
+        return list(X[np.argsort(-self.worth(X, model), kind="stable")])
+
+    def worth(self, X: Batch, model: FidelityGP) -> Floats:
+        """Return what each row (n, width) tells about the target at its point, per cost (n,)."""
+        return np.asarray(model.told_by(self._features.of(X)) / self._costs(X))
+
+    def costs(self, X: Batch) -> Floats:
+        """Return what each row (n, width) costs."""
+        return self._costs(X)
+
+    def n_opening(self, n: int) -> int:
+        """Return how many cheap points come first; n: that a design at the target would have."""
+        return len(self._schedule.first(n, self._middle))
 
     def asked(self, row: Batch) -> None:
         """Note a row (width,) asked."""

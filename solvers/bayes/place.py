@@ -1,7 +1,7 @@
 """The density of a believed place of the optimum, on a model's features, relative to the uniform distribution.
 
-A product over variables of (1 - mix) p + mix, where p is a truncated normal on the unit interval or the weights of
-levels times their number: a belief that is wrong in one variable keeps its worth in the others.
+(1 - mix) times a product over variables, of truncated normals on the unit interval and of weights of levels times
+their number, plus mix: outside the believed place the density is flat, so that a wrong belief is left by itself.
 """
 
 from __future__ import annotations
@@ -50,17 +50,18 @@ class Place:
         for _, place, centre, spread in self._near:
             away = (Z[:, place] - centre) / spread
             inside = ndtr((1.0 - centre) / spread) - ndtr(-centre / spread)
-            p = np.exp(-0.5 * away * away) / (math.sqrt(2.0 * math.pi) * spread * inside)
-            density = (1.0 - mix) * p + mix
-            total += np.log(density)
-            gradient[:, place] -= (1.0 - mix) * p / density * away / spread
+            total -= 0.5 * away * away + math.log(math.sqrt(2.0 * math.pi) * spread * inside)
+            gradient[:, place] -= away / spread
         for column, places, p in self._levels:
-            logs = np.log((1.0 - mix) * len(p) * p + mix)
+            logs = np.log(len(p) * p)
             if self._space.kind[column] == BINARY:
                 total += np.where(Z[:, places[0]] > 0.5, logs[1], logs[0])
             else:
                 total += logs[Z[:, places].argmax(axis=1)]
-        return total, gradient
+        believed = math.log(1.0 - mix) + total
+        log = np.logaddexp(believed, math.log(mix))
+        with np.errstate(under="ignore"):
+            return log, gradient * np.exp(believed - log)[:, None]
 
     def mode(self) -> Batch:
         """Return the point (1, width) believed in most; the middle in what nothing is believed about."""
@@ -71,14 +72,14 @@ class Place:
     def sample(self, n: int, rng: Generator) -> Batch:
         """Draw n points (n, width); uniform in what nothing is believed about."""
         X = self._space.sample(n, rng)
-        numbers, codes = [], []
+        numbers, codes, flat = [], [], rng.random(n) < self._mix
         for _, _, centre, spread in self._near:
             low, high = ndtr(-centre / spread), ndtr((1.0 - centre) / spread)
             drawn = np.clip(centre + spread * ndtri(low + (high - low) * rng.random(n)), 0.0, 1.0)
-            numbers.append(np.where(rng.random(n) < self._mix, rng.random(n), drawn))
+            numbers.append(np.where(flat, rng.random(n), drawn))
         for _, _, p in self._levels:
-            mixed = (1.0 - self._mix) * p + self._mix / len(p)
-            codes.append(rng.choice(len(p), n, p=mixed / mixed.sum()).astype(np.float64))
+            code = rng.choice(len(p), n, p=p)
+            codes.append(np.where(flat, rng.integers(len(p), size=n), code).astype(np.float64))
         return self._set(X, numbers, codes)
 
     def _set(self, X: Batch, numbers: list[Floats], codes: list[Floats]) -> Batch:

@@ -16,6 +16,7 @@ class Told:
 
     Attributes:
         X: (n, width) rows told, in their order. F: (n,) first objective... (n, objectives), minimising. G: (n, m).
+        cost: (n,) of the evaluations, NaN where unknown.
         failed: (n,). noise: (n, objectives) standard errors, NaN where unknown.
         own: (n,) whether this run asked for the row. pending: (p, width) rows asked and not told, oldest first.
     """
@@ -25,6 +26,7 @@ class Told:
         self.X = np.empty((0, space.width))
         self.F, self.noise = np.empty((0, n_objectives)), np.empty((0, n_objectives))
         self.G = np.empty((0, n_constraints))
+        self.cost = np.empty(0)
         self.failed, self.own = np.empty(0, dtype=bool), np.empty(0, dtype=bool)
         self.pending = np.empty((0, space.width))
         self._seen: set[bytes] = set()  # rows asked or told
@@ -56,6 +58,8 @@ class Told:
         unknown = np.full(evaluation.F.shape, np.nan)
         self.noise = np.concatenate([self.noise, unknown if evaluation.noise is None else evaluation.noise])
         self.own = np.concatenate([self.own, mine])
+        dear = np.full(len(X), np.nan) if evaluation.cost is None else evaluation.cost
+        self.cost = np.concatenate([self.cost, dear])
         self._seen.update(row.tobytes() for row in X + 0.0)
 
     def _settle(self, row: Batch, asked: bool) -> None:

@@ -36,8 +36,8 @@ def test_density_of_a_place_is_the_product_of_its_parts() -> None:
         [{"rate": 1e-2, "kind": "b", "on": 1, "n": 3}, {"rate": 1e-2, "kind": "c", "on": 1, "n": 3}]
     )
     log, _ = place.log(features.of(X))
-    likely, rest = 0.95 * 3 * 0.8 + 0.05, 0.95 * 3 * 0.1 + 0.05
-    assert log[0] - log[1] == pytest.approx(math.log(likely / rest))
+    top = (math.exp(log[0]) - 0.05) / 0.95  # the product itself
+    assert math.exp(log[1]) == pytest.approx(0.95 * top / 8 + 0.05)
     assert log[0] > 0  # more than under no belief
 
 
@@ -72,10 +72,13 @@ def test_the_belief_decides_between_equal_basins(method: str) -> None:
     problem = oe.Problem(wave, [(0, 1)])
     for centre in (0.2, 0.8):
         beliefs = Beliefs(place={"x": Near(centre, 0.08)}, method=method)
-        run = BO(beliefs=beliefs, n_initial=3).start(problem, np.random.default_rng(1))
-        X = np.array([[0.05], [0.5], [0.95]])  # symmetric: nothing in the values tells the basins apart
-        run.tell(X, problem.evaluate(X))
-        assert abs(run.ask(1)[0, 0] - centre) < 0.2
+        near = 0
+        for seed in range(4):
+            run = BO(beliefs=beliefs, n_initial=3).start(problem, np.random.default_rng(seed))
+            X = np.array([[0.05], [0.5], [0.95]])  # symmetric: nothing in the values tells the basins apart
+            run.tell(X, problem.evaluate(X))
+            near += abs(run.ask(1)[0, 0] - centre) < 0.2
+        assert near >= 3
 
 
 def believed(beliefs: Beliefs, space: oe.Space, seed: int = 0) -> tuple[BelievedModel, oe.Problem]:
