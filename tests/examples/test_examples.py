@@ -11,6 +11,12 @@ import pytest
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 PROMISES = {
+    "attack_digits.py": "drawn in",
+    "beliefs.py": "drawn in",
+    "exploring.py": "drawn in",
+    "infeasible_or_not.py": "drawn in",
+    "mixing_data.py": "drawn in",
+    "quality_against_time.py": "drawn in",
     "ask_tell.py": "yield",
     "autotune.py": "drawn: autotune.png",
     "kill_and_resume.py": "the same as the uninterrupted run: True",
@@ -55,6 +61,8 @@ def test_every_example_is_run() -> None:
 
 # Five CPU seconds and more.
 LONG = {
+    "attack_digits.py", "beliefs.py", "exploring.py", "infeasible_or_not.py", "mixing_data.py",
+    "quality_against_time.py",
     "autotune.py", "kill_and_resume.py", "minmax_quantization.py", "minmax_tomography.py", "offline_sequences.py",
     "predicted_auctions.py", "self_tuning_network.py", "two_objectives.py", "what_matters.py", "mpc_quadrotor.py",
 }  # fmt: skip
