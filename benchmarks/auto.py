@@ -37,7 +37,7 @@ from auto_problems import NAMES, Case, cases, front_of, hypervolume
 from rows import Row, collect
 
 import optengine as oe
-from optengine import registry
+from optengine import registry, rules
 from optengine.engine.threads import at_most
 
 REALS = ("hybrid", "cmaes", "cem", "de", "dual_annealing", "slsqp", "bo", "tpe", "portfolio")
@@ -133,10 +133,10 @@ def _solved(problem: oe.Problem, case: Case, row: Row, k: int) -> Any:
 def _decision(problem: oe.Problem, budget: float, case: Case) -> float:
     """CPU seconds of one choice, after another one: what it loads belongs to the start of a process."""
     count = None if case.timed or not problem.evaluable else int(budget)
-    registry.plan(problem, count, 1)
+    rules.plan(problem, count, 1)
     start = time.process_time()
     for _ in range(10):
-        registry.plan(problem, count, 1, time_limit=budget if case.timed else None)
+        rules.plan(problem, count, 1, time_limit=budget if case.timed else None)
     return (time.process_time() - start) / 10
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from optengine import registry
+from optengine import registry, rules
 from optengine.core.errors import OptionError, ProblemError
 from optengine.core.evaluation import Evaluation
 from optengine.core.problem import Problem
@@ -147,7 +147,7 @@ def _solver(
     if options is not None and not isinstance(options, Mapping):
         raise OptionError(f"options must be a dict of the solver's options, got {options!r}")
     if isinstance(solver, str) and solver == "auto":
-        choice = registry.plan(problem, budget, workers, time_limit=time_limit)
+        choice = rules.plan(problem, budget, workers, time_limit=time_limit)
         solver, reason = choice.solver, choice.reason
         options = {**choice.options, **(options or {})}
     if isinstance(solver, str):
