@@ -708,7 +708,7 @@ def cases() -> list[Case]:
         Case("reactor", "mixed", reactor, scaled(5)),
         Case("estimators 4", "tuning", estimator(4), (20, 60, 200)),
         Case("estimators 8", "tuning", estimator(8), (30, 90, 300)),
-        Case("wine", "tuning", lambda r: oe.problems.sklearn_tuning("wine", seed=int(r.integers(1000))), (20, 40, 100)),
+        Case("wine", "tuning", lambda r: oe.problems.sklearn_tuning("wine", seed=int(r.integers(1000))), (15, 30, 60)),
         Case("chain 25", "categorical", chain(25, 4), scaled(25, 4, 20, 100)),
         Case("chain 12", "categorical", chain(12, 8), scaled(12)),
         Case("landscape of 4 letters", "categorical", nk(16, 3, 4), scaled(16)),
