@@ -5,15 +5,16 @@
 
 Budgets are evaluations where the problem is a black box, and 2, 5 and 10 seconds of one thread where it has a structure
 (auto_problems.py). A solver knows no budget, so its run with the large one is also, up to there, its run with the
-smaller ones; `auto` knows it, and runs with each (the rule for structures sees no seconds: one run there). `bo` and `tpe`, whose time grows with the cube and the square of the
-evaluations, stop after 100 and 300 of them and keep what they have. Fixed solvers are those that take a kind,
-but for some that were nowhere near the best on the seeds on which rules were chosen.
+smaller ones; `auto` knows it, and runs with each (the rule for structures sees no seconds: one run there). `bo` and
+`tpe`, whose time grows with the cube and the square of the evaluations, stop after 100 and 300 of them and keep what
+they have. Fixed solvers are those that take a kind, but for some that were nowhere near the best on the seeds on which
+the rules were chosen.
 
 Score of a run: (f - best) / (reference - best) in [0, 1], where best is the best value that any method found on that
-instance within that budget, and reference the median of three random searches (one of two seconds, where there is a structure; where
-it finds nothing feasible, the worst feasible value of any method; where nothing is evaluated, the best row of the
-table). Nothing feasible scores 1, and so does a solver, in the mean over all kinds, on a kind that it does not take.
-Noisy functions are judged by their values without noise, several objectives by minus the hypervolume.
+instance within that budget, and reference the median of three random searches (one of two seconds, where there is a
+structure; where it finds nothing feasible, the worst feasible value of any method; where nothing is evaluated, the best
+row of the table). Nothing feasible scores 1, and so does a solver, in the mean over all kinds, on a kind that it does
+not take. Noisy functions are judged by their values without noise, several objectives by minus the hypervolume.
 
 Printed: for each kind and budget the mean score of `auto` and that of the best single solver of that kind, chosen
 afterwards; then over all kinds; then what the decision takes of a run's CPU seconds. Seeds 0 and above are reported;
