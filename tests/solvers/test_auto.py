@@ -169,6 +169,17 @@ def test_a_journaled_run_with_a_time_limit_keeps_its_solver(tmp_path: Path) -> N
     assert oe.solve(problem, time_limit=0.3, **run).n_evaluations > first.n_evaluations  # type: ignore[arg-type]
 
 
+def test_a_journaled_run_keeps_its_solver_when_its_budget_grows(tmp_path: Path) -> None:
+    pytest.importorskip("cmaes")
+    mixed = Problem(lambda x, n: (x - 0.3) ** 2 + n, Space(x=Real(0, 1), n=Integer(0, 9)))
+    run = {"storage": str(tmp_path / "runs.db"), "name": "a", "seed": 0}
+    assert oe.solve(mixed, budget=12, **run).solver == "bo"  # type: ignore[arg-type]
+    for budget in (14, 1500):
+        grown = oe.solve(mixed, budget=budget, max_cost=None, time_limit=0.5, **run)  # type: ignore[arg-type]
+        assert grown.solver == "bo"
+    assert rules.plan(mixed, 1500, 1).solver == "relay"
+
+
 def test_without_optional_packages_others_are_named(encoded: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     chosen, reason = registry.choose(encoded(zero, BOX, objectives=["a", "b"]), 1000, 1)
