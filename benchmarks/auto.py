@@ -5,10 +5,10 @@
 
 Budgets are evaluations where the problem is a black box, and 2, 5 and 10 seconds of one thread where it has a structure
 (auto_problems.py). A solver knows no budget, so its run with the large one is also, up to there, its run with the
-smaller ones; `auto` knows it, and runs with each (the rule for structures sees no seconds: one run there). `bo` and
-`tpe`, whose time grows with the cube and the square of the evaluations, stop after 100 and 300 of them and keep what
-they have. Fixed solvers are those that take a kind, but for some that were nowhere near the best on the seeds on which
-the rules were chosen.
+smaller ones; `auto` knows it, and runs with each (the rule for structures sees no seconds: one run there). `bo`,
+`bandit` and `tpe`, whose time grows with the cube or the square of the evaluations, stop after 100, 100 and 300 of them
+and keep what they have. Fixed solvers are those that take a kind, but for some that were nowhere near the best on the
+seeds on which the rules were chosen.
 
 Score of a run: (f - best) / (reference - best) in [0, 1], where best is the best value that any method found on that
 instance within that budget, and reference the median of three random searches (one of two seconds, where there is a
@@ -53,11 +53,11 @@ FIXED: dict[str, tuple[str, ...]] = {
     "vectorised": REALS,
     "constrained": ("hybrid", "cmaes", "cem", "slsqp", "cobyqa", "bo", "tpe"),
     "mixed": MIXED,
-    "tuning": (*MIXED, "bandit"),
+    "tuning": ("cmaes", "cem", "tpe", "ga", "bandit"),
     "categorical": MIXED,
     "bits": DISCRETE,
     "permutation": DISCRETE,
-    "fronts": ("nsga2", "nsga3", "smsemoa", "moead", "rvea", "bo"),
+    "fronts": ("nsga2", "nsga3", "smsemoa", "moead", "rvea"),
     "qubo": ("tabu", "ils", "cem"),
     "maxcut": ("tabu", "ils", "cem"),
     "qap": ("robust_tabu", "ils"),
@@ -72,8 +72,7 @@ FIXED: dict[str, tuple[str, ...]] = {
     "shop": ("job_shop", "ils"),
     "offline": ("gp_portfolio", "gradient_ascent", "ram"),
 }
-STOPS = {"bo": 100, "tpe": 300}  # evaluations
-DEAR = {"wine": ("cem", "tpe", "bandit")}  # methods where an evaluation takes a third of a second
+STOPS = {"bo": 100, "bandit": 100, "tpe": 300}  # evaluations
 RANDOMS = 3
 QUICK = (
     "sphere 10", "rosenbrock 5", "rastrigin 5", "levy 5", "noisy sphere 5", "rastrigin 40 wide", "sphere 8 vectorised",
@@ -95,7 +94,7 @@ def run_case(row: Row) -> Row:
     ends = case.budgets[: case.budgets.index(row["budget"]) + 1]
     if row["method"] == "auto" and not case.timed:
         ends = (row["budget"],)
-    repeats = RANDOMS if row["method"] == "random" and not case.timed and case.name not in DEAR else 1
+    repeats = RANDOMS if row["method"] == "random" and not case.timed else 1
     found: dict[float, list[float | None]] = {end: [] for end in ends}
     spent = decided = 0.0
     reason = solver = ""
@@ -266,8 +265,7 @@ def planned(names: list[str], seeds: range, levels: int, methods: list[str] | No
         for name in names:
             case = CASES[name]
             budgets = case.budgets[:levels]
-            fixed = [m for m in FIXED[case.kind] if name not in DEAR or m in DEAR[name]]
-            fixed = [m for m in fixed if _takes(m, case)]
+            fixed = [m for m in FIXED[case.kind] if _takes(m, case)]
             methods_of = ["random", *fixed] if case.kind != "offline" else fixed
             plan += [{"problem": name, "method": m, "seed": seed, "budget": budgets[-1]} for m in methods_of]
             known = budgets[-1:] if case.timed else budgets  # rule 0 sees no seconds: one run tells all three

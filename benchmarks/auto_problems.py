@@ -706,9 +706,10 @@ def cases() -> list[Case]:
         Case("mixed rastrigin", "mixed", integer_rastrigin(8), scaled(8)),
         Case("vessel", "mixed", vessel, scaled(4)),
         Case("reactor", "mixed", reactor, scaled(5)),
+        Case("estimators 3", "tuning", estimator(3), (20, 60, 200)),
         Case("estimators 4", "tuning", estimator(4), (20, 60, 200)),
         Case("estimators 8", "tuning", estimator(8), (30, 90, 300)),
-        Case("wine", "tuning", lambda r: oe.problems.sklearn_tuning("wine", seed=int(r.integers(1000))), (15, 30, 60)),
+
         Case("chain 25", "categorical", chain(25, 4), scaled(25, 4, 20, 100)),
         Case("chain 12", "categorical", chain(12, 8), scaled(12)),
         Case("landscape of 4 letters", "categorical", nk(16, 3, 4), scaled(16)),

@@ -32,8 +32,11 @@ HEAT = 10  # evaluations a column of each racer where two methods tie
 FEW_CATEGORIES = 15  # evaluations a column below which densities of categories are all that can be learnt
 SKETCH = 6  # evaluations a column of those densities before a strategy over categories goes on
 LEARNT = 24  # and of the strategy before it gives way to crossover
-MOST_FRONT_BAYES = 4  # objectives up to which a model's hypervolume is affordable
-MOST_ARMS = 300  # evaluations for which a bandit's models are spent
+MOST_FRONT_BAYES = (
+    2  # objectives up to which a model's hypervolume is taken: with three it costs many times more
+)
+MOST_ARMS = 100  # evaluations for which a bandit's models are spent; they cost their square
+DENSITIES = 250  # evaluations of `tpe` after it
 MODEL_SECONDS = 0.05  # that a model takes for a point
 MODEL_SHARE = 0.2  # of a run's seconds that models may take where evaluations were timed
 
@@ -64,14 +67,14 @@ def plan(
 
     0. a structured problem (`registry.STRUCTURED`): the solver that reads its structure; for a table over categories
        alone, and with torch installed, `ram`.
-    1. several objectives: `nsga2`, beyond three of them `nsga3`, after 50 evaluations of `bo` where there are up to
-       four objectives, 20 columns, and no permutation or subset, called point by point; without a model points spread
-       evenly where the budget is below two generations, or pymoo is not installed.
+    1. several objectives: `nsga2`, beyond three of them `nsga3`; with two, up to 20 columns, and no permutation or
+       subset, called point by point, after 50 evaluations of `bo`. Without a model points are spread evenly where the
+       budget is below two generations, or pymoo is not installed.
     2. w > budget / 5: nothing can be learnt in so few steps; points spread evenly.
     3. permutations, bits and subsets alone, without known constraints, and budget <= 100 000, or a problem that tells
        what its moves change: `ils`, which costs more a candidate and needs fewer of them.
-    4. variables that hang on a choice, called point by point, budget <= 300: `bandit`, a model for each value of the
-       choice; with more, `cmaes` is told what it found.
+    4. variables that hang on a choice, called point by point: `bandit`, a model for each value of the choice; with a
+       budget above 100 for 50 evaluations, then `tpe` for 250, then `cmaes`.
     5. budget < 4 d: points spread evenly; `tpe` where there are categories.
     6. up to 20 columns, called point by point, with levels or categories, observed constraints or noise, budget <= 100:
        `bo`, which needs the fewest evaluations and some tens of milliseconds for each.
@@ -224,7 +227,8 @@ def _arms(facts: Facts, budget: int) -> Rule:
     said = "rule 4: variables that hang on a choice"
     if budget <= MOST_ARMS or not _installed("cmaes"):
         return "bandit", {}, said
-    return _stages([{"name": "bandit", "evaluations": MOST_ARMS}, "cmaes"], said)
+    densities = {"name": "tpe", "evaluations": DENSITIES}
+    return _stages([{"name": "bandit", "evaluations": FIRST}, densities, "cmaes"], said)
 
 
 def _reals(facts: Facts, budget: int | None) -> Rule:

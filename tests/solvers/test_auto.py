@@ -109,7 +109,7 @@ LETTERS = Space(Categorical(list("abcd"), shape=10))
         (Problem(lambda x: 0.0, LETTERS, call="array"), 1000, "tpe, 60 evaluations -> cmaes, 240 evaluations -> ga"),
         (Problem(lambda x: 0.0, LETTERS, call="array"), 140, "tpe"),
         (Problem(lambda x: 0.0, HANGING, call="dict"), 60, "bandit"),
-        (Problem(lambda x: 0.0, HANGING, call="dict"), 1000, "bandit, 300 evaluations -> cmaes"),
+        (Problem(lambda x: 0.0, HANGING, call="dict"), 1000, "bandit, 50 evaluations -> tpe, 250 evaluations -> cmaes"),
         (Problem(lambda x: (0.0, 0.0), BOX, objectives=["a", "b"]), 100, "bo, 50 evaluations -> nsga2"),
     ],
 )  # fmt: skip
