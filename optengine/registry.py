@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
-import importlib.util
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -77,7 +76,6 @@ SOLVERS: dict[str, str] = {
     "tpe": "optengine.solvers.bayes:TPE",
 }
 
-MODERATE = 100_000  # evaluations that a local search in Python spends in some ten seconds
 ENTRY_POINTS = "optengine.solvers"
 
 # Problems with a structure that a solver of their own reads: class -> (solver, why). Classes as text: nothing loads.
@@ -103,12 +101,6 @@ STRUCTURED: dict[str, tuple[str, str]] = {
         "a table of past experiments, nothing to evaluate",
     ),
 }
-FEWEST_FOR_FRONTS = 200  # evaluations: two generations of the default population
-MANY = 2000  # evaluations a column from which a vectorised objective is taken for a cheap one
-FEWEST_MIXED = 40  # evaluations a column below which a covariance over levels and categories is not learnt
-MOST_BAYES = 100  # evaluations for which a model's 50 ms a point are spent without being asked
-WIDEST_BAYES = 20  # columns up to which they are
-MOST_MIXED = 200  # columns: a generation costs O(columns^2), and O(columns^3) now and then
 
 
 def names() -> list[str]:
@@ -190,196 +182,11 @@ def check_suitable(solver: Any, problem: Problem) -> None:
         raise SolverNotSuitable(f"solver {name_of(solver)!r} cannot solve {problem.name!r}: {reason}{hint}")
 
 
-@dataclasses.dataclass(frozen=True)
-class Choice:
-    """What `auto` takes: a solver's name and options, and why."""
-
-    solver: str
-    options: dict[str, Any]
-    reason: str
-
-
-def plan(
-    problem: Problem,
-    budget: int | None,
-    workers: int,
-    *,
-    time_limit: float | None = None,
-    seconds: float | None = None,
-) -> Choice:
-    """Return what `auto` takes: the first rule of `choose` that fits, and what more budget would change.
-
-    Args:
-        problem, budget, workers: as for `solve`.
-        time_limit: of the run in seconds; counts only where there is no budget.
-        seconds: that an evaluation takes, where it was measured.
-    """
-    if budget is None and time_limit is not None and _timed(problem):
-        return Choice(
-            "relay",
-            {"seconds": float(time_limit), "workers": workers},
-            "rule 7: only a time limit; the first evaluations are timed, and what fits decides",
-        )
-    solver, options, reason = _rule(problem, budget, workers, seconds)
-    return Choice(solver, options, f"{reason}; {_more(problem, budget, workers, seconds, solver, options)}")
-
-
-def _timed(problem: Problem) -> bool:
-    """Whether evaluations are called one by one and no structure is known, so that their seconds matter."""
-    plain = problem.evaluable and not problem.vectorized and problem.array == "numpy" and not problem.moves
-    return plain and _structure(problem) is None
-
-
-def _more(
-    problem: Problem,
-    budget: int | None,
-    workers: int,
-    seconds: float | None,
-    solver: str,
-    options: dict[str, Any],
-) -> str:
-    """What `auto` would take with more to spend."""
-    if not problem.evaluable:
-        return "there is nothing to spend"
-    if budget is None or _structure(problem) is not None:
-        return "more time or evaluations would go to the same"
-    for times in (10, 100):
-        other, others, reason = _rule(problem, times * budget, workers, seconds)
-        if (other, others) != (solver, options):
-            return f"{times} times the budget would go to {_said(other, others)} ({reason.split(':')[0]})"
-    return "10 or 100 times the budget would go to the same"
-
-
-def _said(solver: str, options: dict[str, Any]) -> str:
-    """A solver in words: of a relay, its stages."""
-    if solver != "relay" or not options.get("stages"):
-        return solver
-    return " -> ".join(
-        " | ".join(member if isinstance(member, str) else member["name"] for member in stage["members"])
-        if "members" in stage
-        else str(stage["name"])
-        for stage in options["stages"]
-    )
-
-
 def choose(problem: Problem, budget: int | None, workers: int) -> tuple[str, str]:
-    """Return the solver that `auto` takes and the rule that chose it.
+    """Return the name of the solver that `auto` takes, and the rule that chose it (`rules.plan`)."""
+    from optengine import rules
 
-    The first rule that fits wins (d free columns, of conditional ones those active together; w workers, k objectives);
-    where points spread evenly are wanted, they come from `sobol`, or under known constraints from `random`, which draws
-    inside them.
-
-    0. a structured problem (`STRUCTURED`): the solver that reads its structure; for a table over categories alone, and
-       with torch installed, `ram`.
-    1. several objectives: `nsga2`, beyond three of them `nsga3`; points spread evenly where the budget is below two of
-       their generations, or pymoo is not installed.
-    2. budget < 4 d, or w > budget / 5: nothing can be learnt in so few steps; points spread evenly.
-    2b. numbers, levels, categories or bits, up to 20 columns, a budget of at most 100, an objective that is called
-       point by point, and levels or categories, observed constraints or noise: `bo`, which needs the fewest evaluations
-       there and some tens of milliseconds for each. Real numbers alone stay with `hybrid`, which is level on smooth
-       functions and takes no time.
-    3. real numbers only: `hybrid`, the best of ours on BBOB (benchmarks/bbob.py); `cmaes`, which takes a tenth of its
-       time, for vectorised objectives with a budget above 2000 d or none.
-    4. numbers with levels, categories or bits, up to 200 columns, a budget of 40 d or more or none, and the package
-       cmaes is installed: `cmaes`.
-    5. only permutations, bits and subsets, without known constraints, and budget <= 100 000, or a problem that tells
-       what its moves change: `ils`, which costs more a candidate and needs fewer of them.
-    6. otherwise `cem`, which treats every kind of variable.
-    """
-    solver, _, reason = _rule(problem, budget, workers, None)
-    return solver, reason
-
-
-Rule = tuple[str, dict[str, Any], str]  # solver, options, reason
-
-
-def _structure(problem: Problem) -> Rule | None:
-    """Rule 0 of `choose`, or None."""
-    for kind in type(problem).__mro__:
-        place = f"{kind.__module__}:{kind.__qualname__}"
-        if place in STRUCTURED:
-            solver, why = STRUCTURED[place]
-            if not problem.evaluable and _sequences(problem):
-                return "ram", {}, f"rule 0: {why}; sequences of categories"
-            if load(solver)().refuses(problem) is None:
-                return solver, {}, f"rule 0: {why}"
-    return None
-
-
-def _rule(problem: Problem, budget: int | None, workers: int, seconds: float | None) -> Rule:
-    """The first rule of `choose` that fits."""
-    structured = _structure(problem)
-    if structured is not None:
-        return structured
-    space = problem.space
-    d, k = _free(problem), problem.n_objectives
-    even = "random" if space.constrained else "sobol"
-    if k > 1:
-        if importlib.util.find_spec("pymoo") is None:
-            missing = "pymoo is not installed: pip install 'optengine[moo]'"
-            return even, {}, f"rule 1: {k} objectives, and {missing}"
-        if budget is not None and budget < FEWEST_FOR_FRONTS:
-            return even, {}, f"rule 1: {k} objectives, budget {budget} < {FEWEST_FOR_FRONTS}"
-        return ("nsga2" if k <= 3 else "nsga3"), {}, f"rule 1: {k} objectives"
-    if budget is not None and budget < 4 * d:
-        return even, {}, f"rule 2: budget {budget} < 4 x {d} columns"
-    if budget is not None and workers > budget / 5:
-        return even, {}, f"rule 2: {workers} workers share budget {budget}"
-    solver, reason = _for_one_objective(problem, budget, d)
-    return solver, {}, reason
-
-
-def _free(problem: Problem) -> int:
-    """Columns that are not fixed; of a conditional space those that are active together, in the largest of 64 draws."""
-    import numpy as np
-
-    space = problem.space
-    free = space.lower < space.upper
-    if not space.conditional:
-        return int(free.sum())
-    active = space.active(space.sample(64, np.random.default_rng(0)))
-    return int((active & free).sum(axis=1).max())
-
-
-def _sequences(problem: Problem) -> bool:
-    """Whether a table is over categories alone, and torch is there for the networks that learn it better."""
-    from optengine.core.space import CATEGORICAL
-
-    space = problem.space
-    free = space.lower < space.upper
-    return bool((space.kind[free] == CATEGORICAL).all()) and importlib.util.find_spec("torch") is not None
-
-
-def _for_one_objective(problem: Problem, budget: int | None, d: int) -> tuple[str, str]:
-    """Rules 2b to 6 of `choose`."""
-    from optengine.core.space import BINARY, CATEGORICAL, INTEGER, ORDINAL, PERMUTATION, REAL, SUBSET
-
-    space = problem.space
-    kinds = {int(kind) for kind in space.kind[space.lower < space.upper]}
-    few = budget is not None and budget <= MOST_BAYES and 0 < d <= WIDEST_BAYES
-    few &= not problem.vectorized and problem.array == "numpy"
-    if few and kinds <= {REAL, INTEGER, ORDINAL, CATEGORICAL, BINARY} and kinds != {BINARY}:
-        harder = kinds != {REAL} or problem.n_constraints > 0 or problem.noisy
-        if harder and not problem.moves:
-            return "bo", f"rule 2b: {d} free columns, budget {budget} <= {MOST_BAYES}"
-    if kinds == {REAL}:
-        if problem.vectorized and (budget is None or budget > MANY * d):
-            return "cmaes", f"rule 3: real numbers, {d} free columns, vectorised, many evaluations"
-        return "hybrid", f"rule 3: real numbers, {d} free columns"
-    mixed = kinds & {REAL, INTEGER, ORDINAL} and not kinds & {PERMUTATION, SUBSET}
-    if mixed and d <= MOST_MIXED and (budget is None or budget >= FEWEST_MIXED * d):
-        if importlib.util.find_spec("cmaes") is None:
-            return (
-                "cem",
-                "rule 6: numbers and levels, and cmaes is not installed: pip install 'optengine[evolution]'",
-            )
-        return "cmaes", f"rule 4: numbers and levels or categories, {d} free columns"
-    if kinds and kinds <= {BINARY, PERMUTATION, SUBSET} and not space.constrained:
-        if problem.moves:
-            return "ils", f"rule 5: {', '.join(problem.moves)} evaluated by their changes"
-        if budget is not None and budget <= MODERATE:
-            return "ils", f"rule 5: permutations, bits or subsets alone, budget {budget} <= {MODERATE}"
-    return "cem", f"rule 6: every kind of variable, {d} free columns"
+    return rules.choose(problem, budget, workers)
 
 
 def _plugins() -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from optengine import registry
+from optengine import registry, rules
 from optengine.cli.output import say
 from optengine.cli.solving import read_spec
 from optengine.core.problem import Problem
@@ -19,12 +19,23 @@ def explain(options: argparse.Namespace) -> int:
     budget = spec.arguments.get("budget") if options.budget is None else options.budget
     workers = int(options.workers or spec.arguments.get("workers") or 1)
     say(_described(spec.problem))
+    time_limit = spec.arguments.get("time_limit")
+    choice = rules.plan(spec.problem, budget, workers, time_limit=time_limit)
+    say(f"auto takes {rules.said_of(choice.solver, choice.options)}")
+    say(f"because of {choice.reason}")
     table = Table([">budget", "solver", "rule"])
     for budget_tried in [None] if budget is None else [budget * step for step in STEPS]:
-        solver, reason = registry.choose(spec.problem, budget_tried, workers)
-        table.rows.append(["none" if budget_tried is None else str(budget_tried), solver, reason])
+        tried = rules.plan(spec.problem, budget_tried, workers, time_limit=time_limit)
+        said = rules.said_of(tried.solver, tried.options)
+        table.rows.append(
+            [
+                "none" if budget_tried is None else str(budget_tried),
+                said,
+                tried.reason.split(";")[0].split(":")[0],
+            ]
+        )
     write(table)
-    chosen = table.rows[0][1]
+    chosen = choice.solver
     others = [name for name, refusal in registry.suitable(spec.problem) if refusal is None and name != chosen]
     say(f"others that take it: {', '.join(others)}" if others else "no other solver takes it")
     return 0

@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from optengine import registry
+from optengine import registry, rules
 from optengine.core.errors import OptionError, ProblemError
 from optengine.core.evaluation import Evaluation
 from optengine.core.problem import Problem
 from optengine.core.result import Result, jsonable
 from optengine.engine.evaluator import Catch, catch_types
+from optengine.engine.keeping import kept
 from optengine.engine.limits import Limits
 
 Floats = NDArray[np.float64]
@@ -109,9 +110,10 @@ def resolve(
         raise OptionError("name and shared need storage=, e.g. storage='sqlite:///runs.db', got none")
     if storage is not None and name is None:
         name = problem.name
-    lasting = storage is not None  # a longer limit goes on with the same solver: seconds are no option of it
-    time_limit = None if lasting else limits.time_limit
-    made, solver_name, reason = _solver(solver, options, problem, limits.budget, workers or 1, time_limit)
+    if isinstance(solver, str) and solver == "auto":
+        made, solver_name, reason = _chosen(options, problem, limits, workers or 1, storage, name)
+    else:
+        made, solver_name, reason = _solver(solver, options)
     registry.check_suitable(made, problem)
     return Setup(
         problem=problem,
@@ -134,24 +136,28 @@ def resolve(
     )
 
 
-def _solver(
-    solver: Any,
-    options: Mapping[str, Any] | None,
-    problem: Problem,
-    budget: int | None,
-    workers: int,
-    time_limit: float | None,
+def _chosen(
+    options: Any, problem: Problem, limits: Limits, workers: int, storage: Any, name: str | None
 ) -> tuple[Any, str, str]:
-    """Return the solver, its name and the reason for it."""
-    reason = ""
+    """Return the solver that `auto` takes, its name and the reason for it."""
+    _check_options(options)
+    if storage is None:
+        choice = rules.plan(problem, limits.budget, workers, time_limit=limits.time_limit)
+    else:  # seconds are no option of a run that a longer limit may extend
+        choice = kept(problem, limits.budget, workers, storage, name or "run")
+    return registry.make(choice.solver, {**choice.options, **(options or {})}), choice.solver, choice.reason
+
+
+def _check_options(options: Any) -> None:
     if options is not None and not isinstance(options, Mapping):
         raise OptionError(f"options must be a dict of the solver's options, got {options!r}")
-    if isinstance(solver, str) and solver == "auto":
-        choice = registry.plan(problem, budget, workers, time_limit=time_limit)
-        solver, reason = choice.solver, choice.reason
-        options = {**choice.options, **(options or {})}
+
+
+def _solver(solver: Any, options: Mapping[str, Any] | None) -> tuple[Any, str, str]:
+    """Return the solver, its name and no reason."""
+    _check_options(options)
     if isinstance(solver, str):
-        return registry.make(solver, dict(options or {})), solver, reason
+        return registry.make(solver, dict(options or {})), solver, ""
     if isinstance(solver, type) and dataclasses.is_dataclass(solver):
         raise OptionError(f"solver must be a name or an instance, got the class; write {solver.__name__}()")
     if not (dataclasses.is_dataclass(solver) and hasattr(solver, "start") and hasattr(solver, "refuses")):
@@ -160,7 +166,7 @@ def _solver(
         )
     if options:
         raise OptionError(f"options go with a solver's name, got {dict(options)!r} beside {solver!r}")
-    return solver, registry.name_of(solver), reason
+    return solver, registry.name_of(solver), ""
 
 
 def _seed(seed: Any) -> int | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.random import Generator
 
-from optengine import registry
+from optengine import registry, rules
 from optengine.core.evaluation import Evaluation
 from optengine.core.pending import Pending
 from optengine.core.solver import StopAsking
@@ -76,7 +76,7 @@ class TimedRun:
         left = max(0.0, self._seconds - (time.perf_counter() - self._began))
         each = float(np.median(self._each))
         fit = int(self._workers * left / max(each, OVERHEAD))
-        choice = registry.plan(self._problem, self._asked + fit, self._workers, seconds=each)
+        choice = rules.plan(self._problem, self._asked + fit, self._workers, seconds=each)
         self._chosen = choice.solver
         self.reason = f"{each:.2g} s an evaluation, so that {self._asked + fit} fit: {choice.reason}"
         self._run = registry.make(choice.solver, choice.options).start(self._problem, self._rng)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import optengine as oe
-from optengine import registry
+from optengine import registry, rules
 from optengine.batch import run_batch
 from optengine.batch.expression import budget_of
 from optengine.batch.spec import read_set
@@ -41,7 +41,7 @@ def test_every_small_set_is_read_and_its_solvers_take_its_problems(name: str) ->
         for solver in made.solvers[1:]:
             assert registry.refusal(solver.solver, entry.problem) is None
         budget = budget_of(entry.budget or made.budget, entry.problem)
-        assert registry.plan(entry.problem, budget, 1).reason
+        assert rules.plan(entry.problem, budget, 1).reason
     limited = [e.budget or e.time_limit or made.budget or made.time_limit for e in made.problems]
     assert all(limited)
 
@@ -147,7 +147,11 @@ def test_explain_says_what_auto_would_take(tmp_path: Path, capsys: pytest.Captur
     assert main(["explain", str(path)]) == 0
     out = capsys.readouterr().out
     assert "2 free columns (real, categorical)" in out
-    assert "rule 2b" in out
+    assert "auto takes bo\n" in out
+    assert "rule 6: 2 free columns, budget 100 <= 100; 10 times the budget would go to" in out.replace(
+        "\n", " "
+    )
+    assert "bo, 50 evaluations -> race of cmaes and cem, 20 evaluations each" in out.replace("\n", " ")
     assert "10000" in out
     assert "others that take it" in out
     assert main(["explain", str(SETS.parent / "problems" / "data" / "clinic10.dat")]) == 0

@@ -73,7 +73,8 @@ def test_every_backend_and_the_race(backend: str) -> None:
 
 def test_auto_takes_it() -> None:
     result = oe.solve(easy())
-    assert (result.solver, result.reason) == ("milp", "rule 0: a mixed-integer program")
+    assert result.solver == "milp"
+    assert result.reason.startswith("rule 0: a mixed-integer program")
     assert exact.backend_for(easy().model, 1) == "highs"
     assert exact.backend_for(easy(real=0.0).model, 8) == ("cpsat" if terms.installed("cpsat") else "highs")
 

@@ -279,7 +279,7 @@ def test_auto_takes_dmmv_and_says_why() -> None:
     for problem in (small(1), quantize_linear(np.ones((1, 3)) * [0.0, 0.4, 1.0], np.eye(3), 1)):
         result = oe.solve(problem, time_limit=0.2, seed=0)
         assert result.solver == "dmmv"
-        assert result.reason == "rule 0: a min-max violation"
+        assert result.reason.startswith("rule 0: a min-max violation")
     for place, (solver, _) in registry.STRUCTURED.items():
         module, name = place.split(":")
         assert isinstance(getattr(importlib.import_module(module), name), type)

@@ -1,0 +1,1 @@
+../../optengine/rules.py
