@@ -75,13 +75,21 @@ for _base in IGNITED:
     _solver, _options = METHODS[_base]
     METHODS[f"ignite {_base}"] = (_solver, _options | {"sharpness": "lagrangian"})
     METHODS[f"ignite-2 {_base}"] = (_solver, _options | {"sharpness": "fixed"})
+for _name, (_solver, _options) in METHODS.items():
+    if _solver not in ("auto", "root"):  # the published networks; `default` may take filters on sequences
+        METHODS[_name] = (_solver, {"network": "dense"} | _options)
+METHODS["gradient_ascent filters"] = (
+    "gradient_ascent",
+    {"network": "filters"},
+)  # where the table is one of sequences
+METHODS["gp_portfolio"] = ("gp_portfolio", {})
 METHODS["best row"] = ("", {})
 
 
 class Fits:
     """Surrogates trained in this process: methods that differ in the search alone share them, exactly.
 
-    What a training cost is counted to every method that takes it over; the stream of random numbers goes on as after it.
+    What a training cost is counted to every method that takes it over; random numbers go on as after it.
     """
 
     MOST = 16  # kept
