@@ -319,4 +319,4 @@ def test_a_table_of_noise_is_called_that() -> None:
     table = Offline([(0, 1)] * 5, rng.random((200, 5)), rng.normal(size=200), 8)
     result = oe.solve(table, seed=0)
     assert "does not extrapolate" in result.message
-    assert set(result.details["member"]) == {"ascent 2", "ascent 32", "draw"}
+    assert set(result.details["member"]) == {"ascent 2", "ascent 8", "ascent 32", "ascent 128", "draw"}
