@@ -28,12 +28,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 DEPTHS = (25, 50, 100, 200)  # steps of the ascent after which its points are candidates
-HEDGED = (
-    2,
-    8,
-    32,
-    128,
-)  # the same where the model is known to be worthless: some stay beside the rows they start from
+HEDGED = (2, 8, 32, 128)  # the same where nothing was learnt: some stay beside the rows they start from
 STARTS = 128  # best rows from which searches start
 MOST_ROWS = 3000  # that a Gaussian process is fitted to
 WORK = 2**17  # features of the children of one generation of substitutions: wide spaces look at fewer
@@ -67,9 +62,7 @@ class OfflineRun(ABC):
         self.details: dict[str, Any] = {}
         self._setting = NEUTRAL
         self._spearman: float | None = None
-        self._hedged = (
-            False  # the batch takes as many points from each depth of the ascent, whatever is predicted
-        )
+        self._hedged = False  # depths of the ascent and random draws take turns, whatever is predicted
 
     @abstractmethod
     def fit(self, table: Table, control: Control) -> Ensemble:
