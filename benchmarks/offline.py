@@ -184,6 +184,7 @@ def against_best(rows: list[Row], name: str) -> None:
         low, high = interval(d)
         error = d.std(ddof=1) / np.sqrt(len(d)) if len(d) > 1 else 0.0
         word = "level" if low <= 0 <= high else "better" if low > 0 else "worse"
+        word = word if len(d) > 1 else "one seed"
         within = "first" if d.mean() >= 0 else "within one standard error" if -d.mean() <= error else "behind"
         print(
             f"  {name} {percentile}: default {means['default']:.3f}, {best} {others[best]:.3f}: "
