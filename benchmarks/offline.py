@@ -3,6 +3,7 @@
     python benchmarks/offline.py --quick --data DIR            # four tasks, three seeds, six methods
     python benchmarks/offline.py --data DIR --out offline.jsonl  # eight tasks, eight seeds; goes on where it stopped
     python benchmarks/offline.py --kernel                      # the kernel of `root` beside torch
+    python benchmarks/offline.py --show benchmarks/peers/offline.jsonl  # the tables of the rows that are kept
 
 Tasks and protocol: `optengine.problems.offline_tasks`. Scores are normalised from the worst row of the table (0) to the
 optimum (1); of 128 candidates the 100th, 80th and 50th percentile, as means and standard deviations over seeds, and
@@ -18,7 +19,7 @@ from __future__ import annotations
 import argparse
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -26,7 +27,7 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 
 import numpy as np
-from rows import Row, collect, interval
+from rows import Row, collect, interval, load
 
 import optengine as oe
 from optengine.problems import offline_task
@@ -75,13 +76,21 @@ for _base in IGNITED:
     _solver, _options = METHODS[_base]
     METHODS[f"ignite {_base}"] = (_solver, _options | {"sharpness": "lagrangian"})
     METHODS[f"ignite-2 {_base}"] = (_solver, _options | {"sharpness": "fixed"})
+for _name, (_solver, _options) in METHODS.items():
+    if _solver not in ("auto", "root"):  # the published networks; `default` may take filters on sequences
+        METHODS[_name] = (_solver, {"network": "dense"} | _options)
+METHODS["gradient_ascent filters"] = (
+    "gradient_ascent",
+    {"network": "filters"},
+)  # where the table is one of sequences
+METHODS["gp_portfolio"] = ("gp_portfolio", {})
 METHODS["best row"] = ("", {})
 
 
 class Fits:
     """Surrogates trained in this process: methods that differ in the search alone share them, exactly.
 
-    What a training cost is counted to every method that takes it over; the stream of random numbers goes on as after it.
+    What a training cost is counted to every method that takes it over; random numbers go on as after it.
     """
 
     MOST = 16  # kept
@@ -175,6 +184,7 @@ def against_best(rows: list[Row], name: str) -> None:
         low, high = interval(d)
         error = d.std(ddof=1) / np.sqrt(len(d)) if len(d) > 1 else 0.0
         word = "level" if low <= 0 <= high else "better" if low > 0 else "worse"
+        word = word if len(d) > 1 else "one seed"
         within = "first" if d.mean() >= 0 else "within one standard error" if -d.mean() <= error else "behind"
         print(
             f"  {name} {percentile}: default {means['default']:.3f}, {best} {others[best]:.3f}: "
@@ -182,7 +192,7 @@ def against_best(rows: list[Row], name: str) -> None:
         )
 
 
-def ignite_effect(rows: list[Row], tasks: tuple[str, ...]) -> None:
+def ignite_effect(rows: list[Row], tasks: Sequence[str]) -> None:
     """Print the paired effect of both forms of IGNITE on every base and task."""
     print("\nIGNITE, 100th percentile: mean paired change in percent of the base [90 % interval]")
     for base in IGNITED:
@@ -272,6 +282,16 @@ def _times(
         print(f"    {name:30s} {1e3 * seconds:8.2f} ms  {seconds / times[ours]:6.1f} times ours")
 
 
+def show(rows: list[Row], tasks: Sequence[str]) -> None:
+    """Print all tables of some rows."""
+    for name in tasks:
+        table(rows, name)
+    print("\nThe default against the best other method, paired by seed [90 % interval]")
+    for name in tasks:
+        against_best(rows, name)
+    ignite_effect(rows, tasks)
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(
@@ -286,9 +306,15 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=1e6)
     parser.add_argument("--out", type=Path)
+    parser.add_argument(
+        "--show", type=Path, metavar="ROWS", help="print the tables of a file of rows, no more"
+    )
     options = parser.parse_args()
     if options.kernel:
         kernel_sums()
+        return
+    if options.show is not None:
+        show(load(options.show), TASKS)
         return
     tasks = tuple(options.tasks or (QUICK_TASKS if options.quick else TASKS))
     tasks = tuple(t for t in tasks if options.data is not None or not t.startswith("tfbind"))
@@ -302,12 +328,7 @@ def main() -> None:
         for m in methods
     ]
     rows = collect(cases, run, options.out, (), options.workers, options.minutes)
-    for name in tasks:
-        table(rows, name)
-    print("\nThe default against the best other method, paired by seed [90 % interval]")
-    for name in tasks:
-        against_best(rows, name)
-    ignite_effect(rows, tasks)
+    show(rows, tasks)
 
 
 if __name__ == "__main__":

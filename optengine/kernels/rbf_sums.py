@@ -4,8 +4,8 @@ For points a_i, centres b_j and weights w_j, in units of the lengthscale,
 
     value_i = sum_j w_j exp(-|a_i - b_j|^2 / 2),    slope_i = sum_j w_j exp(-|a_i - b_j|^2 / 2) (b_j - a_i).
 
-`rbf_sums` is the definition. `rbf_sums_fused` (Numba) and `rbf_sums_cuda` (CuPy) compute both in one pass in float32: no
-matrix (m, n) is ever stored. The Numba form has a polynomial for the exponential and expands the squared distance about
+`rbf_sums` is the definition. `rbf_sums_fused` (Numba) and `rbf_sums_cuda` (CuPy) compute both in one pass in float32,
+and no matrix (m, n) is ever stored. The Numba form has a polynomial for the exponential and expands the squares about
 the centres' mean: a bump's relative error is below 1e-6 (1 + R), R the squares of both points' distances to that mean.
 """
 

@@ -7,6 +7,8 @@ padded to whole vectors and start at cache lines.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numba import njit, types
 from numba.extending import intrinsic
@@ -23,8 +25,7 @@ C0, C1, C2, C3, C4, C5 = (
 )
 
 
-@intrinsic
-def widest_vectors(typing):  # type: ignore[no-untyped-def]
+def _widest(typing):  # type: ignore[no-untyped-def]
     """Let LLVM use 512-bit vectors in the calling function where the processor has them; it prefers 256 bits."""
 
     def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
@@ -34,6 +35,9 @@ def widest_vectors(typing):  # type: ignore[no-untyped-def]
         return context.get_dummy_value()
 
     return types.none(), generate
+
+
+widest_vectors: Any = intrinsic(_widest)
 
 
 @njit(cache=True, nogil=True, fastmath=True, error_model="numpy")

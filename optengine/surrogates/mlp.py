@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from optengine.core.errors import DeviceError, OptionError, require
 from optengine.surrogates import mlp_losses as losses
+from optengine.surrogates.mlp_sequences import SequenceNetwork
 from optengine.surrogates.mlp_sharpness import Regulariser, Sharpness
 from optengine.surrogates.posterior import spearman
 
@@ -39,6 +40,7 @@ class Training:
         rate, decay: of Adam. sharpness: the regulariser.
         ascent_steps, ascent_rate: of COMs' adversarial points, in standardised inputs (times the root of their number).
         alpha, alpha_rate, overestimation: COMs' multiplier at the start, its step, and the overestimation allowed.
+        letters: levels of each place of a sequence, whose network begins with filters; 0: dense layers alone.
     """
 
     members: int = 5
@@ -56,6 +58,7 @@ class Training:
     alpha: float = 0.1
     alpha_rate: float = 0.01
     overestimation: float = 0.5
+    letters: int = 0
 
     def __post_init__(self) -> None:
         if self.loss not in losses.LOSSES:
@@ -123,7 +126,8 @@ class MLPEnsemble:
         self._torch, self._device, self.training = torch, device, training
         spread = Z.std(axis=0)
         self._centre, self._scale = Z.mean(axis=0), 1.0 / np.where(spread > 1e-9, spread, 1.0)
-        self._network = Network(Z.shape[1], training, rng, device)
+        kind = SequenceNetwork if training.letters else Network
+        self._network: Any = kind(Z.shape[1], training, rng, device)
         self.curve = np.empty((0, training.members))
         self.multiplier: Floats = np.zeros(training.members)
         self._shift = np.zeros((training.members, 1))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,6 +19,15 @@ def pessimistic(P: Floats) -> Floats:
     """Return (m,) the worst standing of each point: predictions P (k, m), each model's in its own units, minimum."""
     spread = P.std(axis=1, keepdims=True)
     return np.asarray(((P - P.mean(axis=1, keepdims=True)) / np.where(spread > 0, spread, 1.0)).min(axis=0))
+
+
+def by_turns(member: Sequence[str]) -> Floats:
+    """Return (m,) standings by which members take turns, each with its points in the order given: 0, -1, ..."""
+    names, turn = np.array(member), np.empty(len(member))
+    for name in set(member):
+        places = np.flatnonzero(names == name)
+        turn[places] = -np.arange(len(places), dtype=np.float64)
+    return turn
 
 
 def choose(Z: Floats, score: Floats, n: int, spacing: float) -> Ints:

@@ -21,7 +21,7 @@ from optengine.core.solver import Control, StopAsking
 from optengine.problems.offline import Offline
 from optengine.solvers.offline.ensemble import Ensemble
 from optengine.solvers.offline.neural import GradientAscent, NeuralRun
-from optengine.solvers.offline.run import check_options, refuses_all_but_tables
+from optengine.solvers.offline.run import check_options
 from optengine.solvers.offline.searching import Pool
 from optengine.solvers.offline.table import Table
 
@@ -52,7 +52,7 @@ class SurrogateSearch(GradientAscent):
 
     def refuses(self, problem: Problem) -> str | None:
         """Anything but an Offline problem, and spaces that the inner solver refuses."""
-        reason = refuses_all_but_tables(problem)
+        reason = GradientAscent.refuses(self, problem)
         if reason is not None:
             return reason
         stand_in = surrogate_problem(problem, lambda X: np.zeros(len(X)))

@@ -26,11 +26,13 @@ from optengine.problems.offline import Offline
 from optengine.solvers.offline.ensemble import AGGREGATES, Ensemble
 from optengine.solvers.offline.run import OfflineRun, check_options, refuses_all_but_tables
 from optengine.solvers.offline.table import Table
+from optengine.surrogates.mlp_sequences import better_network, letters_of, with_filters
 from optengine.surrogates.mlp_sharpness import KINDS, Sharpness
 
 if TYPE_CHECKING:
     from optengine.core.problem import Problem
 
+NETWORKS = ("auto", "dense", "filters")
 CUDA_ROWS = 20_000  # below which a small network is trained as fast on a CPU
 
 
@@ -43,6 +45,8 @@ class GradientAscent:
         aggregate: "mean", "min", or "lcb" (mean - deviation) of the members.
         members, hidden: networks, and units of each of their two layers. training_steps, batch: of Adam.
         sharpness: IGNITE's regulariser: "none", "fixed" or "lagrangian".
+        network: "dense" layers, as published; "filters" before them, for one array of over 16 categories; "auto": what
+            ranks held-out rows better after a short training of both.
 
     Raises:
         OptionError: a value outside its range.
@@ -60,16 +64,25 @@ class GradientAscent:
     training_steps: int = 600
     batch: int = 256
     sharpness: str = "none"
+    network: str = "auto"
 
     def __post_init__(self) -> None:
         check_options(self, whole=("members", "hidden", "training_steps", "batch"))
-        for name, known in (("loss", self.losses), ("aggregate", AGGREGATES), ("sharpness", KINDS)):
+        for name, known in (
+            ("loss", self.losses),
+            ("aggregate", AGGREGATES),
+            ("sharpness", KINDS),
+            ("network", NETWORKS),
+        ):
             if getattr(self, name) not in known:
                 raise OptionError(f"{name} must be one of {list(known)}, got {getattr(self, name)!r}")
 
     def refuses(self, problem: Problem) -> str | None:
-        """Anything but an Offline problem."""
-        return refuses_all_but_tables(problem)
+        """Anything but an Offline problem; filters for what is no sequence."""
+        reason = refuses_all_but_tables(problem)
+        if reason is None and self.network == "filters" and not letters_of(problem.space):
+            return "network='filters' reads one array of more than 16 categories of the same levels"
+        return reason
 
     def start(self, problem: Problem, rng: Generator) -> NeuralRun:
         """Return a new run."""
@@ -178,6 +191,14 @@ class NeuralRun(OfflineRun):
             sharpness=Sharpness(kind=options.sharpness),
         )
         device = device_for(control.device, len(table.t))
+        letters = 0 if options.network == "dense" else letters_of(table.space)
+        if letters:
+            if options.network == "auto":
+                parts = training, letters, self._rng, control.stop, device
+                training = better_network(table.Z, table.t, *parts)
+            else:
+                training = with_filters(training, letters)
+            self.details["network"] = "filters" if training.letters else "dense"
         model = MLPEnsemble(table.Z, table.t, training, self._rng, control.stop, device)
         self.details["held_out_spearman"] = model.curve
         if options.sharpness != "none":

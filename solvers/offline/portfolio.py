@@ -2,8 +2,9 @@
 
 Posterior means with a quadratic trend (`surrogates.posterior`) are fitted for the settings that rank rows left out
 best, the best quarter of the table and random ones. Their mean is climbed from the best rows, and points from several
-depths of the ascent are candidates, since how far a model may be trusted is not known. Discrete spaces are searched in
-their own points: all of them where they are few, single substitutions otherwise.
+depths of the ascent are candidates, since how far a model may be trusted is not known; where rows left out tell that no
+setting has learnt anything, points of few steps, of many, and random draws take turns, whatever is predicted. Discrete
+spaces are searched in their own points: all of them where they are few, single substitutions otherwise.
 """
 
 from __future__ import annotations
@@ -23,6 +24,10 @@ from optengine.surrogates.posterior import Posterior, Trial, diagonal, spread_ro
 
 if TYPE_CHECKING:
     from optengine.core.problem import Problem
+
+LEAST_MERIT = (
+    0.2  # rank correlation on rows left out, mean of both checks, below which predictions choose nothing
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +76,7 @@ class GPPortfolioRun(OfflineRun):
         trials = try_settings(table.Z, table.t, self._rng)
         chosen = distinct(trials, self._options.members)
         self._setting, self._spearman = chosen[0].setting, chosen[0].extrapolation
+        self._hedged = chosen[0].merit < LEAST_MERIT
         self.details["settings"] = [
             {"lengthscale": t.setting.lengthscale, "noise": t.setting.noise, "trend": t.setting.trend}
             | {"extrapolation": t.extrapolation, "holdout": t.holdout}

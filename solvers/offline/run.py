@@ -14,7 +14,7 @@ from optengine.core.errors import OptionError
 from optengine.core.solver import Control
 from optengine.core.space import Batch
 from optengine.problems.offline import Offline
-from optengine.solvers.offline.choosing import SPACING, choose, pessimistic
+from optengine.solvers.offline.choosing import SPACING, by_turns, choose, pessimistic
 from optengine.solvers.offline.ensemble import Ensemble, Model
 from optengine.solvers.offline.relaxed import Relaxed, ascend
 from optengine.solvers.offline.searching import MOST_CHILDREN, Pool, all_points, in_chunks, substitute
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 DEPTHS = (25, 50, 100, 200)  # steps of the ascent after which its points are candidates
+HEDGED = (2, 8, 32, 128)  # the same where nothing was learnt: some stay beside the rows they start from
 STARTS = 128  # best rows from which searches start
 MOST_ROWS = 3000  # that a Gaussian process is fitted to
 WORK = 2**17  # features of the children of one generation of substitutions: wide spaces look at fewer
@@ -61,6 +62,7 @@ class OfflineRun(ABC):
         self.details: dict[str, Any] = {}
         self._setting = NEUTRAL
         self._spearman: float | None = None
+        self._hedged = False  # depths of the ascent and random draws take turns, whatever is predicted
 
     @abstractmethod
     def fit(self, table: Table, control: Control) -> Ensemble:
@@ -95,6 +97,9 @@ class OfflineRun(ABC):
         whole = np.isin(table.space.kind, (0,)).all()  # real numbers only
         if relaxed.possible:
             pools.append(self._climb(table, relaxed, ensemble, starts, control))
+        if self._hedged:
+            drawn = table.kept(table.space.sample(self._problem.n_candidates, self._rng), self._rng)
+            pools.append(Pool(drawn, ["draw"] * len(drawn)))
         if not whole:
             first = starts if not pools else np.concatenate([starts, *(p.X for p in pools)])
             found = substitute(
@@ -113,7 +118,8 @@ class OfflineRun(ABC):
     def _climb(
         self, table: Table, relaxed: Relaxed, ensemble: Ensemble, starts: Batch, control: Control
     ) -> Pool:
-        reached = ascend(relaxed, ensemble.slope, table.features.of(starts), DEPTHS, 0.02, control.stop)
+        depths = HEDGED if self._hedged else DEPTHS
+        reached = ascend(relaxed, ensemble.slope, table.features.of(starts), depths, 0.02, control.stop)
         reached = [table.kept(X, self._rng) for X in reached]
         near = Nearness.of(table.Z, self._rng)
         features = [
@@ -121,11 +127,11 @@ class OfflineRun(ABC):
             *(table.features.of(X) for X in reached),
         ]
         self.details["curve"] = {
-            "steps": np.array([0, *DEPTHS]),
+            "steps": np.array([0, *depths]),
             "prediction": table.value(np.array([ensemble.score(Z).mean() for Z in features])),
             "distance": np.array([near.distance(Z).mean() for Z in features]),
         }
-        names = [f"ascent {depth}" for depth in DEPTHS for _ in starts]
+        names = [f"ascent {depth}" for depth in depths for _ in starts]
         return Pool(np.concatenate(reached), names)
 
     def _report(self, table: Table, ensemble: Ensemble, pool: Pool, control: Control) -> None:
@@ -137,7 +143,7 @@ class OfflineRun(ABC):
         near = Nearness.of(table.Z, self._rng)
         P, violation = ensemble.members(Z), ensemble.violation(Z)
         standing = pessimistic(P) if ensemble.aggregate != "mean" or len(P) > 1 else P[0]
-        standing = standing - 1e3 * violation
+        standing = (by_turns(member) if self._hedged else standing) - 1e3 * violation
         kept = choose(Z, standing, n, SPACING * near.usual)
         X, Z, P, violation = X[kept], Z[kept], P[:, kept], violation[kept]
         calibration = calibrate(table.Z, table.t, self._setting, self._rng)

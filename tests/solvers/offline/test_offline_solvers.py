@@ -317,4 +317,6 @@ def test_the_warning_fires_where_the_search_left_the_data() -> None:
 def test_a_table_of_noise_is_called_that() -> None:
     rng = np.random.default_rng(0)
     table = Offline([(0, 1)] * 5, rng.random((200, 5)), rng.normal(size=200), 8)
-    assert "does not extrapolate" in oe.solve(table, seed=0).message
+    result = oe.solve(table, seed=0)
+    assert "does not extrapolate" in result.message
+    assert set(result.details["member"]) == {"ascent 2", "ascent 8", "ascent 32", "ascent 128", "draw"}
