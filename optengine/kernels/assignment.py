@@ -72,14 +72,8 @@ def robust_tabu_reference(
 
 @numba.njit(cache=True, nogil=True)
 def begin(
-    flow: Numbers,
-    flow_t: Numbers,
-    near: Numbers,
-    near_t: Numbers,
-    diagonals: Numbers,
-    both: bool,
-    out: Numbers,
-) -> None:
+    flow: Numbers, flow_t: Numbers, near: Numbers, near_t: Numbers, diagonals: Numbers, both: bool, out: Numbers
+) -> None:  # fmt: skip
     """Fill `out` (n, m) with the changes under all exchanges; arguments as for `robust_tabu`."""
     n = len(flow)
     for r in range(n):
@@ -91,25 +85,10 @@ def begin(
 
 @numba.njit(cache=True, nogil=True)
 def robust_tabu(
-    flow: Numbers,
-    flow_t: Numbers,
-    near: Numbers,
-    near_t: Numbers,
-    diagonals: Numbers,
-    both: bool,
-    p: Integers,
-    changes: Numbers,
-    until: Small,
-    ends: Small,
-    low: int,
-    spread: int,
-    penalty: float,
-    state: Integers,
-    fallen: NDArray[np.float64],
-    best: Integers,
-    steps: int,
-    patience: int,
-) -> int:
+    flow: Numbers, flow_t: Numbers, near: Numbers, near_t: Numbers, diagonals: Numbers, both: bool, p: Integers,
+    changes: Numbers, until: Small, ends: Small, low: int, spread: int, penalty: float, state: Integers,
+    fallen: NDArray[np.float64], best: Integers, steps: int, patience: int,
+) -> int:  # fmt: skip
     """Walk on for at most `steps` steps, or until `patience` steps have brought no new best; returns the steps taken.
 
     Args:
