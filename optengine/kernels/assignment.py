@@ -219,7 +219,7 @@ def _row(
 
 @numba.njit(cache=True, nogil=True)
 def _add(flow: Numbers, near: Numbers, own: Numbers, place: Numbers, r: int, out: Numbers) -> None:
-    """out[v] += sum over k of (own[r, k] - flow[k, v]) (near[k, v] - place[r, k]); without slices, which are counted."""
+    """out[v] += sum over k of (own[r, k] - flow[k, v]) (near[k, v] - place[r, k]); slices would be counted: slow."""
     for k in range(len(flow)):
         f, d = own[r, k], place[r, k]
         for v in range(len(out)):
