@@ -125,7 +125,7 @@ class MaxCoverage(MILP):
         """The columns (width,) where these sets are chosen."""
         bits = np.zeros(self.covers.shape[1])
         bits[np.asarray(places, dtype=np.int64)] = 1.0
-        return np.r_[bits, self.covers @ bits > 0.5]
+        return np.concatenate([bits, np.asarray(self.covers @ bits > 0.5, dtype=np.float64)])
 
     def describe(self, x: ArrayLike) -> dict[str, Any]:
         """`sets` chosen, and the `weight` of what they hold."""
