@@ -31,8 +31,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from combinatorial_peers import PEERS as METHODS_OF_PEERS, cpu_seconds
-from rows import Row, collect, load
+from combinatorial_peers import PEERS as METHODS_OF_PEERS
+from rows import Row, collect, cpu_seconds, load
 
 import optengine as oe
 

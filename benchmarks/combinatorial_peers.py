@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import os
-import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rows import cpu_seconds
 
 import optengine as oe
 
@@ -19,21 +17,6 @@ BITS = ("qubo", "maxcut", "knapsack", "set cover", "independent set")
 WORKERS = 8
 POPULATION = 100
 FAQ_ITERATIONS = 30
-
-
-def cpu_seconds() -> float:
-    """CPU seconds of this process and of its children, those that live and those that ended."""
-    ended = os.times()
-    total = time.process_time() + ended.children_user + ended.children_system
-    tick = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rpartition(")")[2].split()
-        except OSError:  # ended meanwhile
-            continue
-        if int(fields[1]) == os.getpid():
-            total += (int(fields[11]) + int(fields[12])) / tick
-    return total
 
 
 def peer(name: str, *classes: str) -> Callable[[Method], Method]:

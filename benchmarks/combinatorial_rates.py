@@ -2,7 +2,8 @@
 
 Two peaks are measured beside them, in the same process: elements a second of y[i] -= a[i] * (s * x[i]) on float32 rows
 that stay in the first cache, which is what a step on dense rows must do at least; and random reads a second of 32-bit
-numbers from a table of 256 kB, which is what a step on lists must do at least.
+numbers from a table of 256 kB, which is what a step on lists must do at least. A move of a tour counts when the change
+of its length is computed; those that the neighbour lists cut off do not.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ import numpy as np
 
 import optengine as oe
 from optengine.solvers.combinatorial.assignment_walk import AssignmentWalk
+from optengine.solvers.combinatorial.facilities import _Places
 from optengine.solvers.combinatorial.flip_walks import Annealing, DenseTabu, FlipForm, SparseTabu
+from optengine.solvers.combinatorial.linear_order import _Orders
 from optengine.solvers.combinatorial.tour import _Tour
 
 SECONDS = 1.0
@@ -106,6 +109,28 @@ def _moves(n: int) -> Callable[[int], int]:
     return run
 
 
+def _insertions(n: int) -> Callable[[int], int]:
+    W = oe.problems.LinearOrdering.random(np.random.default_rng(0), n).W
+    search = _Orders((W - W.T).astype(np.int32), np.arange(n), 0.0, 5, 0.0, 0)
+
+    def run(amount: int) -> int:
+        search.advance(amount)
+        return amount * (n - 1)
+
+    return run
+
+
+def _swaps(n: int, k: int) -> Callable[[int], int]:
+    distance = oe.problems.PMedian.random(np.random.default_rng(0), n, n).distance.T.copy()
+    search = _Places(distance, np.arange(k), 0)
+
+    def run(amount: int) -> int:
+        search.advance(amount, 0.0, 2)
+        return amount * k
+
+    return run
+
+
 def print_rates() -> None:
     """Measure and print; one line a kernel."""
     rng = np.random.default_rng(0)
@@ -124,6 +149,8 @@ def print_rates() -> None:
         "QAP tabu, n = 42": (_exchanges(42), stream),
         "TSP moves, n = 280": (_moves(280), reads),
         "TSP moves, n = 1000": (_moves(1000), reads),
+        "insertions of an order, n = 250": (_insertions(250), stream),
+        "swaps of 50 of 500 places": (_swaps(500, 50), None),
     }  # fmt: skip
     for name, (run, peak) in kernels.items():
         run(1)

@@ -23,13 +23,12 @@ for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "NUMBA_NUM_THREADS"):
 
 import argparse
 import json
-import time
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rows import header
+from rows import cpu_seconds, header
 
 import optengine as oe
 from optengine.backends.terms import BACKENDS, refusal
@@ -42,19 +41,6 @@ SHORT = 2.0  # seconds below which a run is repeated
 REPEATS = 3  # the least of them counts, for both sides
 QUICK_BYTES, QUICK_SECONDS = 30_000, 10.0
 SHARE, MORE = 0.05, 0.050  # overhead allowed: of the backend's time, and seconds
-
-
-def cpu_seconds() -> float:
-    """CPU seconds of this process and of its children that live."""
-    total, tick = time.process_time(), os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rpartition(")")[2].split()
-        except OSError:  # ended meanwhile
-            continue
-        if int(fields[1]) == os.getpid():
-            total += (int(fields[11]) + int(fields[12])) / tick
-    return total
 
 
 def ours(problem: oe.problems.MILP, backend: str, seconds: float) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import multiprocessing
+import os
 import platform
 import sys
 import time
@@ -133,6 +134,21 @@ def _measured(
             yield from (future.result() for future in done)
     if waiting:
         print(f"{len(waiting)} runs are left; run the same line again", file=sys.stderr)
+
+
+def cpu_seconds() -> float:
+    """CPU seconds of this process and of its children, those that live and those that ended."""
+    ended = os.times()
+    total = time.process_time() + ended.children_user + ended.children_system
+    tick = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:  # ended meanwhile
+            continue
+        if int(fields[1]) == os.getpid():
+            total += (int(fields[11]) + int(fields[12])) / tick
+    return total
 
 
 def header(packages: Iterable[str] = PACKAGES) -> Row:

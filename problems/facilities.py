@@ -60,6 +60,15 @@ class PMedian(MILP):
         distance = np.rint(np.linalg.norm(clients[:, None] - places, axis=2))
         return cls(distance, max(1, round(density * n)), name=f"random{m}x{n}")
 
+    def point(self, places: ArrayLike) -> Floats:
+        """The columns (width,) where these places are open and every client goes to the nearest."""
+        at = np.asarray(places, dtype=np.int64)
+        m, n = self.distance.shape
+        x = np.zeros(n + m * n)
+        x[at] = 1.0
+        x[n + np.arange(m) * n + at[np.argmin(self.distance[:, at], axis=1)]] = 1.0
+        return x
+
     def describe(self, x: ArrayLike) -> dict[str, Any]:
         """`places` opened, the `nearest` of them to every client, and their total `distance`."""
         places = np.flatnonzero(np.asarray(x)[: self.distance.shape[1]] > 0.5)
@@ -111,6 +120,12 @@ class MaxCoverage(MILP):
         return cls(
             rng.random((m, n)) < density, max(1, n // 4), rng.integers(1, 101, m), name=f"random{m}x{n}"
         )
+
+    def point(self, places: ArrayLike) -> Floats:
+        """The columns (width,) where these sets are chosen."""
+        bits = np.zeros(self.covers.shape[1])
+        bits[np.asarray(places, dtype=np.int64)] = 1.0
+        return np.concatenate([bits, np.asarray(self.covers @ bits > 0.5, dtype=np.float64)])
 
     def describe(self, x: ArrayLike) -> dict[str, Any]:
         """`sets` chosen, and the `weight` of what they hold."""

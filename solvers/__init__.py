@@ -12,9 +12,11 @@ if TYPE_CHECKING:
     from optengine.solvers.cem import CEM as CEM
     from optengine.solvers.combinatorial import (
         CoverSearch as CoverSearch,
+        FacilitySearch as FacilitySearch,
         IndependentSetSearch as IndependentSetSearch,
         JobShopExact as JobShopExact,
         KnapsackSearch as KnapsackSearch,
+        LinearOrderSearch as LinearOrderSearch,
         MarketSplitExact as MarketSplitExact,
         ProbSAT as ProbSAT,
         RobustTabu as RobustTabu,

@@ -72,14 +72,8 @@ def robust_tabu_reference(
 
 @numba.njit(cache=True, nogil=True)
 def begin(
-    flow: Numbers,
-    flow_t: Numbers,
-    near: Numbers,
-    near_t: Numbers,
-    diagonals: Numbers,
-    both: bool,
-    out: Numbers,
-) -> None:
+    flow: Numbers, flow_t: Numbers, near: Numbers, near_t: Numbers, diagonals: Numbers, both: bool, out: Numbers
+) -> None:  # fmt: skip
     """Fill `out` (n, m) with the changes under all exchanges; arguments as for `robust_tabu`."""
     n = len(flow)
     for r in range(n):
@@ -91,25 +85,10 @@ def begin(
 
 @numba.njit(cache=True, nogil=True)
 def robust_tabu(
-    flow: Numbers,
-    flow_t: Numbers,
-    near: Numbers,
-    near_t: Numbers,
-    diagonals: Numbers,
-    both: bool,
-    p: Integers,
-    changes: Numbers,
-    until: Small,
-    ends: Small,
-    low: int,
-    spread: int,
-    penalty: float,
-    state: Integers,
-    fallen: NDArray[np.float64],
-    best: Integers,
-    steps: int,
-    patience: int,
-) -> int:
+    flow: Numbers, flow_t: Numbers, near: Numbers, near_t: Numbers, diagonals: Numbers, both: bool, p: Integers,
+    changes: Numbers, until: Small, ends: Small, low: int, spread: int, penalty: float, state: Integers,
+    fallen: NDArray[np.float64], best: Integers, steps: int, patience: int,
+) -> int:  # fmt: skip
     """Walk on for at most `steps` steps, or until `patience` steps have brought no new best; returns the steps taken.
 
     Args:
@@ -215,15 +194,8 @@ def _differences(flow: Numbers, near: Numbers, r: int, s: int, a: Numbers, b: Nu
 
 @numba.njit(cache=True, nogil=True)
 def _row(
-    flow: Numbers,
-    flow_t: Numbers,
-    near: Numbers,
-    near_t: Numbers,
-    diagonals: Numbers,
-    both: bool,
-    r: int,
-    out: Numbers,
-) -> None:
+    flow: Numbers, flow_t: Numbers, near: Numbers, near_t: Numbers, diagonals: Numbers, both: bool, r: int, out: Numbers
+) -> None:  # fmt: skip
     """Changes under the exchanges of r with every facility, from their definition; k = r and k = v are put right."""
     n = len(flow)
     two = out.dtype.type(2)
@@ -234,12 +206,10 @@ def _row(
             out[v] += two * back + flow[r, v] * (near_t[r, v] - near[r, v])
             out[v] += flow_t[r, v] * (near[r, v] - near_t[r, v])
     if both:
-        for k in range(n):
-            _add(flow[k], near[k], flow_t[r, k], near_t[r, k], out)
-            _add(flow_t[k], near_t[k], flow[r, k], near[r, k], out)
+        _add(flow, near, flow_t, near_t, r, out)
+        _add(flow_t, near_t, flow, near, r, out)
     else:
-        for k in range(n):
-            _add(flow[k], near[k], flow[r, k], near[r, k], out)
+        _add(flow, near, flow, near, r, out)
         for v in range(n):
             out[v] *= two
     own, place = diagonals[0, r], diagonals[1, r]
@@ -248,9 +218,12 @@ def _row(
 
 
 @numba.njit(cache=True, nogil=True)
-def _add(flows: Numbers, nears: Numbers, f: float, d: float, out: Numbers) -> None:
-    for v in range(len(out)):
-        out[v] += (f - flows[v]) * (nears[v] - d)
+def _add(flow: Numbers, near: Numbers, own: Numbers, place: Numbers, r: int, out: Numbers) -> None:
+    """out[v] += sum over k of (own[r, k] - flow[k, v]) (near[k, v] - place[r, k]); slices would be counted: slow."""
+    for k in range(len(flow)):
+        f, d = own[r, k], place[r, k]
+        for v in range(len(out)):
+            out[v] += (f - flow[k, v]) * (near[k, v] - d)
 
 
 @numba.njit(cache=True, nogil=True)

@@ -65,6 +65,7 @@ def search_cover(  # noqa: C901 - one compiled loop
     """
     n = len(costs)
     seed, n_open, flips = state[SEED], state[N_OPEN], 0
+    covers = (rows_ptr, rows, columns_ptr, columns)
     for step in range(state[STEP], state[STEP] + steps):
         dropping = 1 if n_open else 2
         while dropping:
@@ -81,20 +82,7 @@ def search_cover(  # noqa: C901 - one compiled loop
                         k, least = j, loss
             if k < 0:
                 break
-            n_open = _flip(
-                k,
-                rows_ptr,
-                rows,
-                columns_ptr,
-                columns,
-                chosen,
-                counts,
-                weights,
-                scores,
-                uncovered,
-                place,
-                n_open,
-            )
+            n_open = _flip(k, *covers, chosen, counts, weights, scores, uncovered, place, n_open)
             value[0] -= costs[k]
             since[k] = step
             flips += 1
@@ -114,40 +102,31 @@ def search_cover(  # noqa: C901 - one compiled loop
                     k, most = j, gain
             if k < 0 or value[0] + costs[k] >= value[1]:
                 break
-            n_open = _flip(
-                k,
-                rows_ptr,
-                rows,
-                columns_ptr,
-                columns,
-                chosen,
-                counts,
-                weights,
-                scores,
-                uncovered,
-                place,
-                n_open,
-            )
+            n_open = _flip(k, *covers, chosen, counts, weights, scores, uncovered, place, n_open)
             value[0] += costs[k]
             since[k], held[k] = step, step + 1
             flips += 1
-            for q in range(n_open):
-                i = uncovered[q]
-                weights[i] += 1
-                for p in range(columns_ptr[i], columns_ptr[i + 1]):
-                    scores[columns[p]] += 1
+            _press(columns_ptr, columns, weights, scores, uncovered, n_open)
         if n_open:  # where the cover could not be closed within the best cost, the open rows gain weight
-            for q in range(n_open):
-                i = uncovered[q]
-                weights[i] += 1
-                for p in range(columns_ptr[i], columns_ptr[i + 1]):
-                    scores[columns[p]] += 1
+            _press(columns_ptr, columns, weights, scores, uncovered, n_open)
         elif value[0] < value[1]:
             value[1] = value[0]
             best[:] = chosen
     state[STEP] += steps
     state[N_OPEN] = n_open
     return flips
+
+
+@numba.njit(cache=True, nogil=True)
+def _press(
+    columns_ptr: Integers, columns: Integers, weights: Integers, scores: Integers, uncovered: Integers, n_open: int
+) -> None:  # fmt: skip
+    """Every open row weighs one more, and so do its columns."""
+    for q in range(n_open):
+        i = uncovered[q]
+        weights[i] += 1
+        for p in range(columns_ptr[i], columns_ptr[i + 1]):
+            scores[columns[p]] += 1
 
 
 @numba.njit(cache=True, nogil=True)

@@ -26,6 +26,14 @@ Small: TypeAlias = NDArray[np.int32]
 HOPELESS = -30.0  # exponent below which no draw accepts
 
 
+@numba.njit(cache=True, nogil=True, inline="always")
+def _in(k: int, bucket: int, room: Small, sizes: Integers, place: Integers) -> None:
+    """Put bit k into a bucket."""
+    room[bucket, sizes[bucket]] = k
+    place[k] = sizes[bucket]
+    sizes[bucket] += 1
+
+
 @numba.njit(cache=True, nogil=True)
 def fill_buckets(
     gains: Integers, ring: Integers, chain: Integers, room: Small, sizes: Integers, place: Integers
@@ -45,9 +53,7 @@ def fill_buckets(
     for j in range(len(gains)):
         if place[j] == 0:
             bucket = gains[j] + half
-            room[bucket, sizes[bucket]] = j
-            place[j] = sizes[bucket]
-            sizes[bucket] += 1
+            _in(j, bucket, room, sizes, place)
             top = max(top, bucket)
     return top
 
@@ -89,9 +95,7 @@ def tabu_sparse(
         k = ring[slot]
         while k >= 0:  # tabu no more
             bucket = gains[k] + half
-            room[bucket, sizes[bucket]] = k
-            place[k] = sizes[bucket]
-            sizes[bucket] += 1
+            _in(k, bucket, room, sizes, place)
             top = max(top, bucket)
             k = chain[k]
         ring[slot] = -1
@@ -113,9 +117,7 @@ def tabu_sparse(
                 if place[j] >= 0:
                     _out(j, bucket, room, sizes, place)
                     bucket = gains[j] + half
-                    room[bucket, sizes[bucket]] = j
-                    place[j] = sizes[bucket]
-                    sizes[bucket] += 1
+                    _in(j, bucket, room, sizes, place)
                     top = max(top, bucket)
             signs[k], gains[k] = -s, -gain
             slot = (step + 1 + low + (word >> 32) % spread) % length

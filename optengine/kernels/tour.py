@@ -89,6 +89,55 @@ def _change(
 
 
 @numba.njit(cache=True, nogil=True)
+def _insert(
+    a: int, e: int, size: int, p: int, nx: int, c: int, d: int, off: int, way: int, side: int, tour: Small,
+    place: Small, log: Small, n_log: int,
+) -> int:  # fmt: skip
+    """Move the run a..e between c and d. Along `way` the tour reads p a..e nx ... p; d follows c if side = 1."""
+    ahead = off - size + 1 if side == 1 else off - size  # cities from nx to the nearer of c and d
+    behind = len(tour) - size - ahead  # cities from p back to the other
+    near_end, far_end = (c, d) if side == 1 else (d, c)
+    x, y, m1, m2, middle, forth = (
+        (a, e, nx, near_end, ahead, way > 0) if ahead <= behind else (e, a, p, far_end, behind, way < 0)
+    )
+    start, stop = (place[x], place[m2]) if forth else (place[m2], place[x])
+    straight = size if side == 1 else 0  # c a..e d; else d e..a c
+    return int(_change(start, stop, m1, m2, middle, x, y, straight, tour, place, log, n_log))
+
+
+@numba.njit(cache=True, nogil=True, inline="always")
+def _await(
+    touched: Integers, count: int, queue: Small, waits: NDArray[np.bool_], head: int, waiting: int
+) -> int:
+    """Queue the first `count` of the cities touched; returns how many wait."""
+    for t in range(count):
+        city = touched[t]
+        if not waits[city]:
+            waits[city] = True
+            queue[_at(head + waiting, len(queue))] = city
+            waiting += 1
+    return waiting
+
+
+@numba.njit(cache=True, nogil=True)
+def _take(
+    a: int, c: int, way: int, size: int, side: int, n: int, tour: Small, place: Small, log: Small, n_log: int,
+    touched: Integers,
+) -> tuple[int, int]:  # fmt: skip
+    """Make the move that `_look` found; returns the reversals noted and how many cities it touched."""
+    i, pc = place[a], place[c]
+    if size == 0:
+        b, d = tour[_at(i + way, n)], tour[_at(pc + way, n)]
+        start, stop = (place[b], pc) if way > 0 else (pc, place[b])
+        touched[0], touched[1], touched[2], touched[3] = a, b, c, d
+        return _change(start, stop, 0, 0, 0, 0, 0, 0, tour, place, log, n_log), 4
+    p, d = tour[_at(i - way, n)], tour[_at(pc + way * side, n)]
+    e, nx = tour[_at(i + way * (size - 1), n)], tour[_at(i + way * size, n)]
+    touched[0], touched[1], touched[2], touched[3], touched[4], touched[5] = a, e, p, nx, c, d
+    return _insert(a, e, size, p, nx, c, d, _at((pc - i) * way, n), way, side, tour, place, log, n_log), 6
+
+
+@numba.njit(cache=True, nogil=True)
 def search_tour(
     distance: Numbers, near: Small, reach: Numbers, tour: Small, place: Small, queue: Small, waits: NDArray[np.bool_],
     log: Small, state: Integers, length: Lengths, best: Small, temperature: float, limit: int,
@@ -110,10 +159,9 @@ def search_tour(
     n, k = len(tour), near.shape[1]
     evaluated, head, waiting, n_log = state[OVERRUN], state[HEAD], state[WAITING], state[N_LOG]
     now, home = length[0], length[1]
-    gains, ends, nexts = np.empty(RUNS), np.empty(RUNS, np.int64), np.empty(RUNS, np.int64)
+    gains, ends = np.empty(RUNS), np.empty(RUNS, np.int64)
     touched = np.empty(6, np.int64)
     while evaluated < limit:
-        n_touched = 0
         if waiting:
             a = queue[head]
             head = head + 1 if head + 1 < n else 0
@@ -121,34 +169,16 @@ def search_tour(
             waits[a] = False
             while True:
                 change, way, size, c, side, count = _look(
-                    a, -EPSILON * abs(now) / n, distance, near, reach, k, n, tour, place, gains, ends, nexts
+                    a, -EPSILON * abs(now) / n, distance, near, reach, k, n, tour, place, gains, ends
                 )
                 evaluated += count
                 if size < 0:
                     break
                 if n_log + 6 > len(log):  # no room to take the kick back: it stays
                     home, n_log = now, 0
-                i, pc = place[a], place[c]
-                if size == 0:
-                    b, d = tour[_at(i + way, n)], tour[_at(pc + way, n)]
-                    start, stop = (place[b], pc) if way > 0 else (pc, place[b])
-                    n_log = _change(start, stop, 0, 0, 0, 0, 0, 0, tour, place, log, n_log)
-                    touched[0], touched[1], touched[2], touched[3], n_touched = a, b, c, d, 4
-                else:
-                    p, d = tour[_at(i - way, n)], tour[_at(pc + way * side, n)]
-                    e, nx = tour[_at(i + way * (size - 1), n)], tour[_at(i + way * size, n)]
-                    n_log = _insert(
-                        a, e, size, p, nx, c, d, _at((pc - i) * way, n), way, side, tour, place, log, n_log
-                    )
-                    touched[0], touched[1], touched[2], touched[3], touched[4], touched[5] = a, e, p, nx, c, d
-                    n_touched = 6
+                n_log, n_touched = _take(a, c, way, size, side, n, tour, place, log, n_log, touched)
                 now += change
-                for t in range(n_touched):
-                    city = touched[t]
-                    if not waits[city]:
-                        waits[city] = True
-                        queue[_at(head + waiting, n)] = city
-                        waiting += 1
+                waiting = _await(touched, n_touched, queue, waits, head, waiting)
             continue
         if now < length[2] - EPSILON * abs(length[2]):
             length[2] = now
@@ -172,20 +202,32 @@ def search_tour(
         now -= distance[p, s1] + distance[s2, m1] + distance[m2, q]
         n_log = _change(place[s1], place[m2], m1, m2, two, s1, s2, one, tour, place, log, n_log)
         touched[0], touched[1], touched[2], touched[3], touched[4], touched[5] = p, s1, s2, m1, m2, q
-        for t in range(6):
-            city = touched[t]
-            if not waits[city]:
-                waits[city] = True
-                queue[_at(head + waiting, n)] = city
-                waiting += 1
+        waiting = _await(touched, 6, queue, waits, head, waiting)
     length[0], length[1] = now, home
     state[OVERRUN], state[HEAD], state[WAITING], state[N_LOG] = evaluated - limit, head, waiting, n_log
 
 
 @numba.njit(cache=True, nogil=True, inline="always")
-def _look(
+def _runs(
+    a: int, i: int, s: int, p: int, d_s: float, d_p: float, distance: Numbers, n: int, tour: Small, gains: Lengths,
+    ends: Integers,
+) -> float:  # fmt: skip
+    """What is won by taking out each run of cities from a on, and its other end; returns the most."""
+    most = -np.inf
+    for r in range(RUNS):
+        way, size = (1, r + 1) if r < LONGEST else (-1, r - LONGEST + 2)
+        e, nx = tour[_at(i + way * (size - 1), n)], tour[_at(i + way * size, n)]
+        before, d_before = (p, d_p) if way > 0 else (s, d_s)
+        ends[r] = e
+        gains[r] = d_before + distance[e, nx] - distance[before, nx]
+        most = max(most, gains[r])
+    return most
+
+
+@numba.njit(cache=True, nogil=True, inline="always")
+def _look(  # noqa: C901 - one compiled loop
     a: int, least: float, distance: Numbers, near: Small, reach: Numbers, k: int, n: int, tour: Small, place: Small,
-    gains: Lengths, ends: Integers, nexts: Integers,
+    gains: Lengths, ends: Integers,
 ) -> tuple[float, int, int, int, int, int]:  # fmt: skip
     """The best move that brings a city near a beside it.
 
@@ -198,14 +240,7 @@ def _look(
     i = place[a]
     s, p = tour[_at(i + 1, n)], tour[_at(i - 1, n)]
     d_s, d_p = distance[a, s], distance[a, p]
-    widest = max(d_s, d_p)
-    for r in range(RUNS):
-        way, size = (1, r + 1) if r < LONGEST else (-1, r - LONGEST + 2)
-        e, nx = tour[_at(i + way * (size - 1), n)], tour[_at(i + way * size, n)]
-        before, d_before = (p, d_p) if way > 0 else (s, d_s)
-        ends[r], nexts[r] = e, nx
-        gains[r] = d_before + distance[e, nx] - distance[before, nx]
-        widest = max(widest, gains[r])
+    widest = max(d_s, d_p, _runs(a, i, s, p, d_s, d_p, distance, n, tour, gains, ends))
     change, b_way, b_size, b_c, b_side, count = least, 0, -1, 0, 0, 0
     for q in range(k):
         d_ac = reach[a, q]
@@ -232,33 +267,15 @@ def _look(
             way, size = (1, r + 1) if r < LONGEST else (-1, r - LONGEST + 2)
             if (ahead if way > 0 else n - ahead) < size:
                 continue  # c is in the run
-            e, before = ends[r], p if way > 0 else s
-            base = d_ac - gains[r]
-            if not (cs == a or cs == e):
+            e, base = ends[r], d_ac - gains[r]
+            if cs != a and cs != e:
                 count += 1
                 found = base + distance[e, cs] - d_cs
                 if found < change:
                     change, b_way, b_size, b_c, b_side = found, way, size, c, way
-            if not (cp == a or cp == e):
+            if cp != a and cp != e:
                 count += 1
                 found = base + distance[e, cp] - d_cp
                 if found < change:
                     change, b_way, b_size, b_c, b_side = found, way, size, c, -way
     return change, b_way, b_size, b_c, b_side, count
-
-
-@numba.njit(cache=True, nogil=True)
-def _insert(
-    a: int, e: int, size: int, p: int, nx: int, c: int, d: int, off: int, way: int, side: int, tour: Small,
-    place: Small, log: Small, n_log: int,
-) -> int:  # fmt: skip
-    """Move the run a..e between c and d. Along `way` the tour reads p a..e nx ... p; d follows c if side = 1."""
-    ahead = off - size + 1 if side == 1 else off - size  # cities from nx to the nearer of c and d
-    behind = len(tour) - size - ahead  # cities from p back to the other
-    near_end, far_end = (c, d) if side == 1 else (d, c)
-    x, y, m1, m2, middle, forth = (
-        (a, e, nx, near_end, ahead, way > 0) if ahead <= behind else (e, a, p, far_end, behind, way < 0)
-    )
-    start, stop = (place[x], place[m2]) if forth else (place[m2], place[x])
-    straight = size if side == 1 else 0  # c a..e d; else d e..a c
-    return int(_change(start, stop, m1, m2, middle, x, y, straight, tour, place, log, n_log))

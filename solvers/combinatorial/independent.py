@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
 from optengine.core.solver import Control
-from optengine.solvers.combinatorial.pieces import Pieces, Pool, check_count
+from optengine.solvers.combinatorial.pieces import Patient, Pieces, Pool
 
 if TYPE_CHECKING:
     from optengine.core.problem import Problem
@@ -21,7 +21,7 @@ SEED = 2**31
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class IndependentSetSearch:
+class IndependentSetSearch(Patient):
     """NuMVC (Cai, Su, Luo, Sattar 2013, doi:10.1613/jair.3907) on the vertex cover that a set leaves.
 
     Update: of a cover one node too small, the node that opens the least weight leaves (above 400 nodes: the best of 50
@@ -37,15 +37,6 @@ class IndependentSetSearch:
     Raises:
         OptionError: a value outside its range.
     """
-
-    replayable: ClassVar[bool] = True
-
-    patience: int | None = None
-    pool: int = 10
-
-    def __post_init__(self) -> None:
-        check_count("patience", self.patience, optional=True)
-        check_count("pool", self.pool)
 
     def refuses(self, problem: Problem) -> str | None:
         """Anything but an IndependentSet or a Clique."""

@@ -6,7 +6,8 @@ every machine, while deadlines, Ctrl-C and callbacks are seen every few hundredt
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +52,28 @@ class Pieces:
     def took(self, steps: int) -> None:
         """Count the steps of a call."""
         self._control.spend(steps * self._cost)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patient:
+    """Options of a search that begins anew when it has found nothing better for a while.
+
+    Attributes:
+        patience: steps without a better point before it does, >= 1. None: by the size of the problem.
+        pool: distinct good points kept in `details["pool"]`, >= 1.
+
+    Raises:
+        OptionError: a value outside its range.
+    """
+
+    replayable: ClassVar[bool] = True
+
+    patience: int | None = None
+    pool: int = 10
+
+    def __post_init__(self) -> None:
+        check_count("patience", self.patience, optional=True)
+        check_count("pool", self.pool)
 
 
 class Pool:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.random import Generator
 
 from optengine.core.solver import Control
-from optengine.solvers.combinatorial.pieces import Pieces, Pool, check_count
+from optengine.solvers.combinatorial.pieces import Patient, Pieces, Pool
 
 if TYPE_CHECKING:
     from optengine.core.problem import Problem
@@ -19,7 +19,7 @@ SEED = 2**31
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ProbSAT:
+class ProbSAT(Patient):
     """probSAT on weighted clauses; hard ones weigh as much as all soft ones.
 
     Update: flip a literal of a random unsatisfied clause, with a probability proportional to (0.9 + b)^-2.3, b being
@@ -33,15 +33,6 @@ class ProbSAT:
     Raises:
         OptionError: a value outside its range.
     """
-
-    replayable: ClassVar[bool] = True
-
-    patience: int | None = None
-    pool: int = 10
-
-    def __post_init__(self) -> None:
-        check_count("patience", self.patience, optional=True)
-        check_count("pool", self.pool)
 
     def refuses(self, problem: Problem) -> str | None:
         """Anything but a MaxSAT."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.random import Generator
 
+from optengine.backends.clash import find_clash
 from optengine.backends.linear import solve_linear
 from optengine.backends.running import in_process, prepare
 from optengine.backends.terms import BACKENDS, LinearResult, LinearStatus, installed, refusal
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from optengine.core.problem import Problem
 
 RACERS = ("scip", "highs", "cpsat")  # in this order while there are threads for them
+SHOWN = 5  # names of rows in a message
 FEWEST_THREADS = 8  # from which CP-SAT has the mix of strategies it is made for
 
 
@@ -40,6 +42,9 @@ class MILPExact:
             the run's threads, until one has a proof), or "auto" (see `backend_for`).
         gap: relative gap at which a solution counts as optimal.
         threads: None: those of the run. seed: of the backend; None: from the run's seed.
+        explain: seconds for finding out which rows of an infeasible model clash, >= 0, within the run's time limit;
+            `details["clash"]` then holds the names of some that no point keeps together (`row3` where they have none),
+            and whether that set is proved `irreducible`.
 
     Raises:
         OptionError: a value outside its range.
@@ -52,10 +57,12 @@ class MILPExact:
     gap: float = 0.0
     threads: int | None = None
     seed: int | None = None
+    explain: float = 5.0
 
     def __post_init__(self) -> None:
         check_backend_option(self.backend, ("auto", "race"))
         check_share(self.gap, "gap", np.inf)
+        check_share(self.explain, "explain", np.inf)
         check_count(self.threads, "threads")
         check_count(self.seed, "seed", 0)
 
@@ -103,12 +110,27 @@ class MILPExactRun:
             result = self._solve(desk, self._backend(threads), threads)
         self.details |= {"backend": result.backend, "nodes": result.nodes}
         desk.take(result)
-        decided = desk.conclude(result, self._options.gap)
+        why = self._explained(desk) if result.status is LinearStatus.INFEASIBLE and desk.best is None else ""
+        decided = desk.conclude(result, self._options.gap, why)
         left = desk.nodes_left
         stopped = result.status in (LinearStatus.FEASIBLE, LinearStatus.UNKNOWN) and not decided
         desk.spend(left if stopped and left is not None and desk.seconds_left > 0 else result.nodes)
         if not decided:
             desk.close()
+
+    def _explained(self, desk: Desk) -> str:
+        """Find rows that clash, and say so."""
+        clash = find_clash(self._problem.model, min(self._options.explain, desk.seconds_left), desk.stop)
+        if clash is None:
+            return ""
+        names = self._problem.row_names
+        rows = [f"row{i}" if names is None else names[i] for i in clash.rows.tolist()]
+        self.details["clash"] = {"rows": rows, "irreducible": clash.irreducible}
+        if not rows:
+            return "; bounds and whole numbers clash by themselves"
+        kind = "and none of them can be spared" if clash.irreducible else "and perhaps fewer of them"
+        shown = ", ".join(rows[:SHOWN]) + (f" and {len(rows) - SHOWN} more" if len(rows) > SHOWN else "")
+        return f"; these rows clash, {kind}: {shown}"
 
     def _solve(self, desk: Desk, backend: str, threads: int, **more: Any) -> LinearResult:
         limits: dict[str, Any] = {"gap": self._options.gap, "seed": self._seed, "threads": threads}

@@ -87,8 +87,8 @@ class Desk:
             self.incumbent(result.x)
         self.prove(result.bound)
 
-    def conclude(self, result: LinearResult, gap: float = 0.0) -> bool:
-        """State how the run ended if the backend's answer for the whole problem decides it."""
+    def conclude(self, result: LinearResult, gap: float = 0.0, why: str = "") -> bool:
+        """State how the run ended if the backend's answer for the whole problem decides it; `why` it is infeasible."""
         who = result.message or result.backend
         conclude: Any = getattr(self._control, "conclude", lambda *_: None)
         if result.status is LinearStatus.OPTIMAL and self.best is not None:
@@ -97,7 +97,7 @@ class Desk:
                 conclude("optimal", f"proved by {who}")
                 return True
         if result.status is LinearStatus.INFEASIBLE and self.best is None:
-            conclude("infeasible", f"no point keeps all rows, bounds and whole numbers: proved by {who}")
+            conclude("infeasible", f"no point keeps all rows, bounds and whole numbers: proved by {who}{why}")
             return True
         if result.status is LinearStatus.UNBOUNDED:
             conclude("unbounded", f"the objective has no limit: proved by {who}")

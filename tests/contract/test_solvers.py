@@ -162,6 +162,22 @@ def second_output(x: object, out: np.ndarray) -> np.ndarray:
     return out[:, 1] - 0.5
 
 
+def facilities() -> dict[str, Problem]:
+    rng = np.random.default_rng(0)
+    return {
+        "medians": oe.problems.PMedian.random(rng, 9, 12),
+        "coverage": oe.problems.MaxCoverage.random(rng, 12, 30),
+    }
+
+
+def orderings() -> dict[str, Problem]:
+    rng = np.random.default_rng(0)
+    return {
+        "whole": oe.problems.LinearOrdering.random(rng, 12),
+        "real": oe.problems.LinearOrdering(rng.random((9, 9))),
+    }
+
+
 OFFLINE = [name for name, place in registry.SOLVERS.items() if ".solvers.offline:" in place]
 
 SPECIAL: dict[
@@ -171,7 +187,9 @@ SPECIAL: dict[
     "directional_attack": networks,
     "dmmv": minmax_problems,
     "dmmv_reference": minmax_problems,
+    "facilities": facilities,
     "feasibility_jump": milp_problems,
+    "linear_order": orderings,
     "local_branching": milp_problems,
     "milp": milp_problems,
     "minmax_exact": minmax_problems,
