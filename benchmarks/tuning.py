@@ -29,7 +29,7 @@ import numpy as np
 from rows import collect, load, verdict
 from scipy.stats import rankdata
 
-OURS = ("optengine", "optengine_tpe")
+OURS = ("optengine", "optengine_bo")
 PEERS = ("optuna_tpe", "optuna_gp", "random", "halving")
 MODELS = ("optengine", "optuna_tpe", "optuna_gp")  # the overhead of model-based ones is compared
 NAMES = ("svm", "forest", "boosting", "mlp", "pipeline", "failing")
