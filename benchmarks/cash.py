@@ -14,7 +14,6 @@ folds, and on how many data sets the bandit's mean is better than that of `bo` a
 
 from __future__ import annotations
 
-import argparse
 import os
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUM
     os.environ.setdefault(_name, "1")
 
 import numpy as np
-from rows import collect, verdict
+from rows import collect, grid, parser, verdict
 
 METHODS = ("bandit", "rising", "joint_bo", "joint_tpe")
 NAMES = ("digits", "cancer", "wine", "linear", "moons", "classes")
@@ -95,31 +94,13 @@ def report(rows: list[dict[str, Any]], methods: list[str], names: list[str]) -> 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--seeds", type=int)
-    parser.add_argument("--budget", type=int)
-    parser.add_argument("--data", nargs="+")
-    parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS)
-    parser.add_argument("--out", type=Path, default=Path(__file__).resolve().parent / "out" / "cash.jsonl")
-    parser.add_argument("--minutes", type=float, default=1e9, help="no run begins later")
-    parser.add_argument("--workers", type=int, default=1)
-    chosen = parser.parse_args()
+    arguments = parser(__doc__, Path(__file__).resolve().parent / "out" / "cash.jsonl")
+    arguments.add_argument("--data", nargs="+")
+    arguments.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS)
+    chosen = arguments.parse_args()
     seeds = chosen.seeds or (3 if chosen.quick else 10)
     names = list(chosen.data or (QUICK if chosen.quick else NAMES))
-    cases = [
-        {
-            "problem": name,
-            "method": method,
-            "seed": seed,
-            "budget": chosen.budget or (40 if chosen.quick else 60),
-        }
-        for seed in range(seeds)
-        for name in names
-        for method in chosen.methods
-    ]
+    cases = grid(names, chosen.methods, seeds, chosen.budget or (40 if chosen.quick else 60))
     rows = collect(cases, run, chosen.out, [], chosen.workers, chosen.minutes, PACKAGES)
     report(rows, chosen.methods, names)
 

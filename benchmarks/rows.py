@@ -6,7 +6,9 @@ after a fifth of the budget. The first line of a file names the command, the ver
 
 from __future__ import annotations
 
+import argparse
 import importlib.metadata
+import itertools
 import json
 import multiprocessing
 import os
@@ -75,6 +77,26 @@ def measure(method: Method, function: Objective, n: int, budget: int, seed: int)
         "early": f.early,
         "cpu": round(time.process_time() - start, 3),
     }
+
+
+def parser(doc: str | None, out: Path) -> argparse.ArgumentParser:
+    """The arguments of a benchmark that goes on where it stopped; its methods and problems are added by itself."""
+    made = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("--quick", action="store_true")
+    made.add_argument("--seeds", type=int)
+    made.add_argument("--budget", type=int)
+    made.add_argument("--out", type=Path, default=out, help="rows of ours")
+    made.add_argument("--minutes", type=float, default=1e9, help="no run begins later")
+    made.add_argument("--workers", type=int, default=1)
+    return made
+
+
+def grid(problems: Iterable[str], methods: Iterable[str], seeds: int, budget: int) -> list[Row]:
+    """Every problem under every method, one seed after the other: what is left out for want of time are late seeds."""
+    return [
+        {"problem": problem, "method": method, "seed": seed, "budget": budget}
+        for seed, problem, method in itertools.product(range(seeds), problems, methods)
+    ]
 
 
 def load(path: Path | None) -> list[Row]:

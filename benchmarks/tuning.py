@@ -17,7 +17,6 @@ Needs `pip install 'optengine[hpo,bayes]'`.
 
 from __future__ import annotations
 
-import argparse
 import os
 from pathlib import Path
 from typing import Any
@@ -26,12 +25,11 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUM
     os.environ.setdefault(_name, "1")
 
 import numpy as np
-from rows import collect, load, verdict
+from rows import collect, grid, load, parser, verdict
 from scipy.stats import rankdata
 
-OURS = ("optengine", "optengine_tpe")
+OURS = ("optengine", "optengine_bo")
 PEERS = ("optuna_tpe", "optuna_gp", "random", "halving")
-MODELS = ("optengine", "optuna_tpe", "optuna_gp")  # the overhead of model-based ones is compared
 NAMES = ("svm", "forest", "boosting", "mlp", "pipeline", "failing")
 QUICK = ("svm", "pipeline", "failing")
 PACKAGES = ("optengine", "numpy", "scipy", "scikit-learn", "optuna", "torch")
@@ -86,35 +84,22 @@ def report(rows: list[dict[str, Any]], methods: list[str], names: list[str], see
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--seeds", type=int)
-    parser.add_argument("--budget", type=int)
-    parser.add_argument("--tasks", nargs="+", choices=NAMES)
-    parser.add_argument("--methods", nargs="+", default=[*OURS, *PEERS], choices=[*OURS, *PEERS])
-    parser.add_argument("--out", type=Path, default=HOME / "out" / "tuning.jsonl", help="rows of ours")
-    parser.add_argument(
+    arguments = parser(__doc__, HOME / "out" / "tuning.jsonl")
+    arguments.add_argument("--tasks", nargs="+", choices=NAMES)
+    arguments.add_argument("--methods", nargs="+", default=[*OURS, *PEERS], choices=[*OURS, *PEERS])
+    arguments.add_argument(
         "--peers", action="store_true", help="measure missing rows of peers into peers/tuning.jsonl"
     )
-    parser.add_argument("--minutes", type=float, default=1e9, help="no run begins later")
-    parser.add_argument("--workers", type=int, default=1)
-    chosen = parser.parse_args()
+    chosen = arguments.parse_args()
     seeds = chosen.seeds or (3 if chosen.quick else 10)
-    budget = chosen.budget or (30 if chosen.quick else 50)
     names = list(chosen.tasks or (QUICK if chosen.quick else NAMES))
-    cases = [
-        {"problem": name, "method": method, "seed": seed, "budget": budget}
-        for seed in range(seeds)
-        for name in names
-        for method in chosen.methods
-    ]
-    kept = load(KEPT)
+    cases = grid(names, chosen.methods, seeds, chosen.budget or (30 if chosen.quick else 50))
+    rows, kept = [], load(KEPT)
     if chosen.peers:
         theirs = [case for case in cases if case["method"] in PEERS]
-        kept += collect(theirs, run, KEPT, kept, chosen.workers, chosen.minutes, PACKAGES)
-    rows = collect(cases, run, chosen.out, kept, chosen.workers, chosen.minutes, PACKAGES)
+        cases = [case for case in cases if case["method"] not in PEERS]
+        rows = collect(theirs, run, KEPT, kept, chosen.workers, chosen.minutes, PACKAGES)
+    rows += collect(cases, run, chosen.out, kept, chosen.workers, chosen.minutes, PACKAGES)
     report(rows, chosen.methods, names, seeds)
 
 

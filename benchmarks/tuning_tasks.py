@@ -325,7 +325,7 @@ def optuna(sampler: str) -> Callable[[Task, int, int], np.ndarray]:
 
 METHODS: dict[str, Callable[[Task, int, int], np.ndarray]] = {
     "optengine": ours("auto"),
-    "optengine_tpe": ours("tpe"),
+    "optengine_bo": ours("bo"),
     "optuna_tpe": optuna("TPESampler"),
     "optuna_gp": optuna("GPSampler"),
     "random": randomized,

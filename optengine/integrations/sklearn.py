@@ -46,7 +46,8 @@ class OptEngineSearchCV(BaseSearchCV):  # type: ignore[misc]  # scikit-learn shi
             uniform, loguniform and randint; a list of choices. A list of such dicts: alternatives, of which each
             candidate takes one. Or a `Space`, with conditions and known constraints.
         n_iter: candidates, >= 1.
-        solver: a registered name, "auto", or a solver.
+        solver: a registered name, a solver, or "auto": `tpe` for one metric, which asks in about a millisecond; where a
+            fit takes minutes and its score says much, `bo` may do with fewer. As in `solve` for several metrics.
         options: settings of the solver named.
         time_limit: seconds after which no further candidate is begun.
         batch_size: candidates fitted together; None: as many as keep `n_jobs` busy. The candidates depend on it.

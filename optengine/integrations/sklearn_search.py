@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import math
 from collections.abc import Sequence
@@ -26,6 +27,8 @@ Floats = NDArray[np.float64]
 
 FIRST_FOLDS = 2  # folds before a candidate may be dropped: fewer have no spread
 SAMPLES = "n_samples"
+USUAL = "tpe"  # solver of a search with one metric
+WHY = "a search with one metric: folds differ by more than a model sees, and fits are often as cheap as its proposals"
 
 
 class Scores(Problem):
@@ -150,13 +153,20 @@ class Search:
                     if any(answer is True for answer in answers):
                         break
                 waiting = []
-            return optimizer.result()
+            result = optimizer.result()
+            return dataclasses.replace(result, reason=WHY) if self._usual else result
+
+    @property
+    def _usual(self) -> bool:
+        """Whether the solver is ours to choose, and one metric is maximised."""
+        solver = self._search.solver
+        return isinstance(solver, str) and solver == "auto" and len(self._metrics) == 1
 
     def _optimizer(self) -> Optimizer:
         search = self._search
         return Optimizer(
             self._problem,
-            search.solver,
+            USUAL if self._usual else search.solver,
             seed=self._seed,
             budget=search.n_iter,
             time_limit=search.time_limit,

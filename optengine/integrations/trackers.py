@@ -137,7 +137,7 @@ class MLflowTracker(Tracker):
         super().__init__()
         self._run_name, self._experiment, self._nested = run_name, experiment, nested
         self._client: Any = require("mlflow.tracking", extra="mlflow").MlflowClient(tracking_uri)
-        self._run: str | None = None
+        self._run = ""  # its id; empty before the first evaluation
 
     def _begin(self, facts: Result) -> None:
         client, name = self._client, self._run_name or facts.problem
@@ -196,6 +196,7 @@ class MLflowTracker(Tracker):
     def _write(self, row: Row) -> None:
         if row.number in self._written:
             return
+        child = ""
         if self._nested:
             tags = {
                 "mlflow.parentRunId": self._run,
@@ -211,7 +212,7 @@ class MLflowTracker(Tracker):
             {},
             row.number,
         )
-        if self._nested:  # last, as it says that all was written
+        if child:  # last, as it says that all was written
             self._client.set_terminated(child, "FAILED" if row.failed else "FINISHED")
         self._written.add(row.number)
 
@@ -225,7 +226,7 @@ class MLflowTracker(Tracker):
         )
 
     def close(self) -> None:
-        if self._run is not None:
+        if self._run:
             self._client.set_terminated(self._run, "FINISHED")
 
 

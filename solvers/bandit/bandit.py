@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 POLICIES = ("maxucb", "rising")
-WIDEST_MODELLED = 20  # columns of an arm that `bo` searches; wider ones are for `tpe`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,10 +38,11 @@ class Bandit:
 
     Attributes:
         policy: "maxucb" or "rising".
-        inner: solver inside the arms, a name or a solver that is asked and told; "auto": `bo` with `n_initial` first
-            points up to 20 columns, `tpe` beyond.
+        inner: solver inside the arms, a name or a solver that is asked and told; "auto": `tpe`, which spreads its
+            points where scores are noisy and asks in a millisecond. Where values are exact and dear, "bo" needs fewer.
         top: name of the choice; None: the one on which most columns hang.
-        n_initial: evaluations of each arm before MaxUCB compares them, >= 1: an arm's first point says little.
+        n_initial: evaluations of each arm before MaxUCB compares them, >= 1: an arm's first point says little. Also the
+            first points of "bo" inside it.
         alpha: of MaxUCB: weight of what few pulls may hide, > 0.
         smoothing: of rising bandits: pulls over which an arm's progress is measured, >= 1.
         horizon: of rising bandits: evaluations of the run, >= 1; None: as many again as there were so far.
@@ -66,8 +66,7 @@ class Bandit:
     @property
     def replayable(self) -> bool:
         """Whether the same seed gives the same run: not where seconds decide, nor where the inner solver is not."""
-        inner = self.inner if not isinstance(self.inner, str) else _named(self.inner)
-        return not self.cost_aware and bool(inner.replayable)
+        return not self.cost_aware and bool(self._inner().replayable)
 
     def __post_init__(self) -> None:
         if self.policy not in POLICIES:
@@ -111,28 +110,22 @@ class Bandit:
             return f"top={top!r} must be one unconditional category, level or bit, and is {chosen!r}"
         for arm in arms_of(space, top):
             if arm.space is not None:
-                reason: str | None = self._inner(arm.space.width).refuses(arm.problem(problem))
+                reason: str | None = self._inner().refuses(arm.problem(problem))
                 if reason is not None:
                     return f"its inner solver refuses arm {arm.value!r}: {reason}"
         return None
 
-    def _inner(self, width: int) -> Any:
-        """The solver inside an arm."""
+    def _inner(self) -> Any:
+        """The solver inside the arms."""
         if not isinstance(self.inner, str):
             return self.inner
-        if self.inner != "auto":
-            return registry.make(self.inner)
-        if width > WIDEST_MODELLED:
-            return registry.make("tpe")
-        return registry.make("bo", {"n_initial": self.n_initial})
+        if self.inner == "bo":
+            return registry.make("bo", {"n_initial": self.n_initial})
+        return registry.make("tpe" if self.inner == "auto" else self.inner)
 
     def start(self, problem: Problem, rng: Generator) -> BanditRun:
         """Return a new run."""
         return BanditRun(self, problem, rng)
-
-
-def _named(name: str) -> Any:
-    return registry.make("bo" if name == "auto" else name)
 
 
 def _number(value: Any) -> bool:
@@ -152,7 +145,7 @@ class BanditRun:
         self._arms = arms_of(problem.space, self._top)
         streams = rng.spawn(len(self._arms))
         self._runs = [
-            start(arm, options._inner(0 if arm.space is None else arm.space.width), problem, stream)
+            start(arm, options._inner(), problem, stream)
             for arm, stream in zip(self._arms, streams, strict=True)
         ]
         for arm, run in zip(self._arms, self._runs, strict=True):

@@ -153,6 +153,14 @@ def test_bayesian_search_finds_the_middle() -> None:
     assert fitted.best_params_["a"] == pytest.approx(0.4, abs=0.01)
 
 
+def test_auto_is_a_solver_that_asks_in_no_time() -> None:
+    fitted = search(Fragile(), {"a": (0.0, 0.5)}, solver="auto", n_iter=12).fit(X, Y)
+    named = search(Fragile(), {"a": (0.0, 0.5)}, solver="tpe", n_iter=12).fit(X, Y)
+    assert fitted.optimizer_result_.solver == "tpe"
+    assert "one metric" in fitted.optimizer_result_.reason
+    assert fitted.cv_results_["params"] == named.cv_results_["params"]
+
+
 def test_pipeline_with_alternatives_and_columns() -> None:
     columns = ColumnTransformer([("scaled", StandardScaler(), [0, 1, 2])], remainder="passthrough")
     pipeline = Pipeline([("columns", columns), ("clf", SVC())])
