@@ -18,6 +18,7 @@ from optengine.core.problem import Problem
 from optengine.core.result import Result, Status
 from optengine.engine import solve
 from optengine.engine.pool import install
+from optengine.engine.processes import shut_down
 from optengine.engine.threads import at_most
 from optengine.store.lock import FileLock
 
@@ -127,7 +128,7 @@ def side_by_side(jobs: Sequence[Job], workers: int) -> Generator[Outcome, None, 
                         del flying[future]
                         yield outcome
             if broken is not None:
-                pool.shutdown(wait=True, kill_workers=True)
+                shut_down(pool)
                 pool, lost = None, list(flying.values())
                 flying.clear()
                 if len(lost) == 1:
@@ -136,7 +137,7 @@ def side_by_side(jobs: Sequence[Job], workers: int) -> Generator[Outcome, None, 
                     suspects.extend(lost)
     finally:
         if pool is not None:
-            pool.shutdown(wait=True, kill_workers=True)
+            shut_down(pool)
 
 
 def _launch(pool: Any, flying: dict[Any, Job], queue: deque[Job], room: int) -> BrokenExecutor | None:

@@ -27,6 +27,7 @@ from optengine.core.problem import Problem
 from optengine.core.returned import Measured
 from optengine.engine.channel import Channel
 from optengine.engine.evaluator import Catch, refuse_missing
+from optengine.engine.processes import shut_down
 from optengine.engine.stopper import Stopper
 from optengine.engine.worker import (
     Raised,
@@ -126,7 +127,7 @@ class Pool:
         started = [pool.submit(stand_up, self._key) for _ in range(self._workers or 1)]
         wait(started)  # start-up is not evaluation time
         for error in filter(None, (future.exception() for future in started)):
-            pool.shutdown(wait=True, kill_workers=True)
+            shut_down(pool)
             raise EvaluationFailed(
                 f"the workers cannot load the problem ({type(error).__name__}: {error}); define the objective where "
                 "they can import it, or pass executor=ThreadPoolExecutor()"
@@ -339,7 +340,7 @@ class Pool:
         return np.array([position]), self._problem.collect([failure]), {position: reason}
 
     def _restart(self) -> None:
-        self._executor.shutdown(wait=True, kill_workers=True)
+        shut_down(self._executor)
         self._executor = self._new_pool()
 
     def abandon(self) -> None:
@@ -357,4 +358,4 @@ class Pool:
             self._channel.close()
         if self._user_executor is None:
             busy = any(not future.done() for future in self._left_running)
-            self._executor.shutdown(wait=True, kill_workers=kill or busy)
+            shut_down(self._executor, kill=kill or busy)

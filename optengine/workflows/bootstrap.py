@@ -215,6 +215,8 @@ def _pool(workers: int | None, executor: Executor | None) -> Iterator[Executor |
         return
     from loky import ProcessPoolExecutor
 
+    from optengine.engine.processes import shut_down
+
     threads = str(max(1, (os.cpu_count() or 1) // (workers or 1)))
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
     env = {name: threads for name in names if name not in os.environ}
@@ -224,7 +226,7 @@ def _pool(workers: int | None, executor: Executor | None) -> Iterator[Executor |
         yield pool
         done = True
     finally:
-        pool.shutdown(wait=True, kill_workers=not done)
+        shut_down(pool, kill=not done)
 
 
 def _outcomes(

@@ -213,9 +213,10 @@ def collect_pools(
         pool: Any = executor
         if pool is None and workers > 1 and missing:
             from optengine.batch.running import new_pool
+            from optengine.engine.processes import shut_down
 
             pool = new_pool(workers)
-            stack.callback(pool.shutdown, wait=True, kill_workers=True)
+            stack.callback(shut_down, pool)
         if pool is None:
             outcomes: Iterable[tuple[str, str]] = (
                 collect_into(problem, path, options) for problem, path in missing

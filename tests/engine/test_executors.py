@@ -17,6 +17,7 @@ import pytest
 
 import optengine as oe
 from optengine import EvaluationFailed, OptionError, Problem, ProblemError, Result
+from optengine.engine.processes import shut_down
 from optengine.testing import Climber
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot import test modules
@@ -343,3 +344,15 @@ def test_bad_arguments_are_refused_in_one_sentence(
 ) -> None:
     with clear(OptionError, *words):
         solve(**arguments)
+
+
+def test_a_pool_ends_whatever_waits_in_it() -> None:
+    """Loky's own thread fails on items that it has dropped; pytest would report its KeyError."""
+    import loky
+
+    pool = loky.ProcessPoolExecutor(1)
+    futures = [pool.submit(time.sleep, 60) for _ in range(50)]
+    began = time.perf_counter()
+    shut_down(pool)
+    assert time.perf_counter() - began < 30
+    assert not any(future.done() and future.exception() is None for future in futures)

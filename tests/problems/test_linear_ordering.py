@@ -18,7 +18,7 @@ def test_by_hand_and_by_enumeration() -> None:
     every = np.array(list(itertools.permutations(range(6))), dtype=float)
     best = -problem.evaluate(every).F.min()
     result = oe.solve(problem, budget=4000, seed=0)
-    assert result.solver == "ils"
+    assert result.solver == "linear_order"
     assert result.fun == best
     assert oe.solve(problem.milp(), "milp", time_limit=20, seed=0).fun == best
 
