@@ -29,6 +29,7 @@ WIDEST_BAYES = 20  # columns up to which they are
 MOST_MIXED = 200  # columns: a generation costs O(columns^2), and O(columns^3) now and then
 FIRST = 50  # evaluations of a model before another method takes over what it found
 HEAT = 10  # evaluations a column of each racer where two methods tie
+LONG = 100  # evaluations a column from which a race costs little
 FEW_CATEGORIES = 15  # evaluations a column below which densities of categories are all that can be learnt
 SKETCH = 6  # evaluations a column of those densities before a strategy over categories goes on
 LEARNT = 24  # and of the strategy before it gives way to crossover
@@ -81,8 +82,9 @@ def plan(
     7. real numbers: `hybrid`; `cmaes`, which takes a tenth of its time, for vectorised objectives with a budget above
        2000 d or none; with observed constraints (as in 6) `bo` first looks for what is feasible, 50 evaluations.
     8. categories alone: `tpe` below 15 d evaluations; else `tpe` for 6 d, `cmaes` for 24 d, and `ga`.
-    9. numbers with levels, categories or bits: as in 6, 50 evaluations of `bo`; then `cmaes`, or, where there is time,
-       a race of `cmaes` and `cem` of 10 d evaluations each; without a model `cmaes` from 40 d evaluations on.
+    9. numbers with levels, categories or bits: `cmaes` from 40 d evaluations on, and from 100 d on the winner of a race
+       with `cem` of 10 d each; below, and with observed constraints (as in 6), `cmaes` after 50 evaluations of `bo`,
+       whose best place is a trap for longer runs.
     10. otherwise `cem`, which treats every kind of variable.
     11. only a time limit, and called point by point: three evaluations are timed, and the rules above see how many fit.
 
@@ -257,12 +259,14 @@ def _mixed(facts: Facts, budget: int | None) -> Rule:
     said = f"rule 9: numbers and levels or categories, {facts.d} free columns"
     if numbers and facts.d <= MOST_MIXED and not _installed("cmaes"):
         return "cem", {}, f"{said}, and cmaes is not installed: pip install 'optengine[evolution]'"
+    enough = numbers and facts.d <= MOST_MIXED and (budget is None or budget >= FEWEST_MIXED * facts.d)
+    if enough and not facts.problem.n_constraints:
+        if budget is None or budget < LONG * facts.d or not facts.single:
+            return "cmaes", {}, said
+        return _stages([{"members": ["cmaes", "cem"], "race": HEAT * facts.d}], said)
     if numbers and budget is not None and facts.harder and facts.affords(FIRST, budget):
-        if budget < FIRST + FEWEST_MIXED * facts.d:
-            return _stages([_model(), "cmaes"], said)
-        race = {"members": ["cmaes", "cem"], "race": HEAT * facts.d}
-        return _stages([_model(), race], said)
-    if numbers and facts.d <= MOST_MIXED and (budget is None or budget >= FEWEST_MIXED * facts.d):
+        return _stages([_model(), "cmaes"], said)
+    if enough:
         return "cmaes", {}, said
     return "cem", {}, f"rule 10: every kind of variable, {facts.d} free columns"
 
