@@ -9,6 +9,7 @@ spaces are searched in their own points: all of them where they are few, single 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -25,9 +26,7 @@ from optengine.surrogates.posterior import Posterior, Trial, diagonal, spread_ro
 if TYPE_CHECKING:
     from optengine.core.problem import Problem
 
-LEAST_MERIT = (
-    0.2  # rank correlation on rows left out, mean of both checks, below which predictions choose nothing
-)
+LEAST_MERIT = 0.1  # rank correlation on many rows left out below which predictions choose nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +75,9 @@ class GPPortfolioRun(OfflineRun):
         trials = try_settings(table.Z, table.t, self._rng)
         chosen = distinct(trials, self._options.members)
         self._setting, self._spearman = chosen[0].setting, chosen[0].extrapolation
-        self._hedged = chosen[0].merit < LEAST_MERIT
+        # Two standard deviations of the mean of two rank correlations where nothing is to be learnt.
+        chance = 2.0 * math.sqrt(0.5 / max(1, len(table.t) // 4))
+        self._hedged = chosen[0].merit < max(LEAST_MERIT, chance)
         self.details["settings"] = [
             {"lengthscale": t.setting.lengthscale, "noise": t.setting.noise, "trend": t.setting.trend}
             | {"extrapolation": t.extrapolation, "holdout": t.holdout}
