@@ -113,7 +113,7 @@ def generated(family: str, size: str) -> Callable[[Generator], oe.Problem]:
 def offline(name: str) -> Callable[[Generator], oe.Problem]:
     def make(rng: Generator) -> oe.Problem:
         task = oe.problems.offline_task(name, int(rng.integers(10**6)), n_candidates=64)
-        task.problem.task = task  # type: ignore[attr-defined]
+        task.problem.task = task  # type: ignore[attr-defined]  # the oracle travels along
         return task.problem
 
     return make

@@ -97,7 +97,7 @@ def box(
         if vectorized:
             return oe.Problem(lambda X: np.array([clean(x) for x in X]), [(-5.0, 5.0)] * d, vectorized=True)
         problem = oe.Problem(value, [(-5.0, 5.0)] * d, call="array", noisy=noise > 0)
-        problem.clean = clean  # type: ignore[attr-defined]
+        problem.clean = clean  # type: ignore[attr-defined]  # judges noisy runs
         return problem
 
     return make

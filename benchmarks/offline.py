@@ -120,7 +120,7 @@ class Fits:
         from optengine.surrogates import mlp
 
         self.original = mlp.MLPEnsemble
-        mlp.MLPEnsemble = self.train  # type: ignore[assignment, misc]
+        mlp.MLPEnsemble = self.train  # type: ignore[assignment, misc]  # a function in the class's place
 
 
 FITS = Fits()

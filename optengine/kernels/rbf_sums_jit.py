@@ -25,10 +25,10 @@ C0, C1, C2, C3, C4, C5 = (
 )
 
 
-def _widest(typing):  # type: ignore[no-untyped-def]
+def _widest(typing):  # type: ignore[no-untyped-def]  # llvmlite has no types
     """Let LLVM use 512-bit vectors in the calling function where the processor has them; it prefers 256 bits."""
 
-    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]  # likewise
         attributes = builder.function.attributes
         if isinstance(attributes, set):  # llvmlite's own `add` refuses attributes that are no keywords
             set.add(attributes, '"prefer-vector-width"="512"')
@@ -41,7 +41,7 @@ widest_vectors: Any = intrinsic(_widest)
 
 
 @njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
-def exponents(points, own, i, centres, half, first, size, R):  # type: ignore[no-untyped-def]
+def exponents(points, own, i, centres, half, first, size, R):  # type: ignore[no-untyped-def]  # Numba infers them
     """Binary exponents R (4, size) of points i to i + 3 at centres `first` and on: products, own and half squares."""
     widest_vectors()
     last = first + size
@@ -66,7 +66,7 @@ def exponents(points, own, i, centres, half, first, size, R):  # type: ignore[no
 
 
 @njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
-def weigh(r, weights, size):  # type: ignore[no-untyped-def]
+def weigh(r, weights, size):  # type: ignore[no-untyped-def]  # Numba infers them
     """Replace binary exponents r by weighted bumps and return their sum."""
     widest_vectors()
     total = np.float32(0.0)
@@ -83,7 +83,7 @@ def weigh(r, weights, size):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
-def pull(R, centres, first, size, slope, i):  # type: ignore[no-untyped-def]
+def pull(R, centres, first, size, slope, i):  # type: ignore[no-untyped-def]  # Numba infers them
     """Add the sums of bumps R (4, size) times centres to the slopes of points i to i + 3."""
     widest_vectors()
     last = first + size
@@ -109,7 +109,7 @@ def pull(R, centres, first, size, slope, i):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def aligned(rows, columns):  # type: ignore[no-untyped-def]
+def aligned(rows, columns):  # type: ignore[no-untyped-def]  # Numba infers them
     """Zeros (rows, columns), float32, that start at a cache line."""
     room = np.zeros(rows * columns + LANES, dtype=np.float32)
     start = (-(room.ctypes.data // 4)) % LANES
